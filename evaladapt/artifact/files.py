@@ -1,0 +1,58 @@
+"""Getting the bytes of a file that claims to be an artifact, and naming what it is when it is something else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from evaladapt.artifact.limits import Limits
+from evaladapt.artifact.problems import LimitExceeded, NotAnArtifact
+
+GIT_LFS_POINTER = b"version https://git-lfs"
+OTHER_KINDS = {
+    b"\x1f\x8b": "a gzip file. Unpack it first: gunzip FILE",
+    b"PK\x03\x04": "a zip archive, perhaps a torch.save checkpoint. Pack its weights: evaladapt pack",
+    b"\xfd7zXZ": "an xz file. Unpack it first: unxz FILE",
+    b"(\xb5/\xfd": "a zstandard file. Unpack it first: unzstd FILE",
+    b"\x80\x02": "a pickle, which evaladapt never loads. Pack weights from safetensors: evaladapt pack",
+    b"GGUF": "a GGUF model. evaladapt runs .eva artifacts: evaladapt pack",
+}
+
+
+def read_regular_file(path: str | Path, limits: Limits) -> bytes:
+    """All bytes of a regular file. Folders, pipes and devices are refused without waiting on them.
+
+    Raises:
+        NotAnArtifact: missing, unreadable, or no regular file.
+        LimitExceeded: larger than the limit; it is not read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise NotAnArtifact(f"{str(path)!r} cannot be opened: {reason}.") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise NotAnArtifact(f"{path} is not a regular file. Give the .eva file itself.")
+    with os.fdopen(descriptor, "rb") as file:
+        if status.st_size > limits.file_bytes:
+            raise LimitExceeded(f"{path} has {status.st_size:,} bytes; the limit is {limits.file_bytes:,}.")
+        return file.read(status.st_size)
+
+
+def refuse_other_kinds(content: bytes) -> None:
+    """Recognise files that are commonly taken for artifacts. Raises :class:`NotAnArtifact`."""
+    if not content:
+        raise NotAnArtifact("The file is empty.")
+    if content.startswith(GIT_LFS_POINTER):
+        raise NotAnArtifact("This is a git-LFS pointer, not the file it points to. Fetch it: git lfs pull")
+    for magic, kind in OTHER_KINDS.items():
+        if content.startswith(magic) and not _header_follows(content):
+            raise NotAnArtifact(f"This is {kind}")
+
+
+def _header_follows(content: bytes) -> bool:
+    """Whether the bytes look like safetensors after all: the length of a header may begin with any bytes."""
+    return content[8:9] == b"{"

@@ -1,0 +1,91 @@
+"""What a probe found: a clause, an outcome with its evidence, and for a failure the counterexample.
+
+Findings come out of the probes and go into run records, the table of ``evaladapt audit`` and the compliance report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from evaladapt.errors import ContractViolation
+
+Verdict = Literal["pass", "fail", "not covered"]
+
+PASS: Verdict = "pass"
+FAIL: Verdict = "fail"
+NOT_COVERED: Verdict = "not covered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counterexample:
+    """What convicts.
+
+    Attributes:
+        positions: stream indices of targets where the contradiction was seen, the first ones.
+        changed: what was done to the text or the run.
+        difference: what should have stayed as it was, and by how much it moved.
+        command: what shows it again.
+    """
+
+    positions: tuple[int, ...]
+    changed: str
+    difference: str
+    command: str
+
+    def __str__(self) -> str:
+        where = f" at target {', '.join(map(str, self.positions))}" if self.positions else ""
+        return f"{self.changed}: {self.difference}{where}. Shown again by: {self.command}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Outcome of one probe for one clause.
+
+    Attributes:
+        clause: C1, C2, C3, C4, D or W.
+        probe: its name, in capitals.
+        outcome: a failure always carries a counterexample; a pattern in somebody's code is never one.
+        evidence: one sentence with figures.
+        backend: what the strategy ran on: ``artifact``, ``toy`` or ``run``.
+        figures: the numbers of the evidence, by name.
+    """
+
+    clause: str
+    probe: str
+    outcome: Verdict
+    evidence: str
+    counterexample: Counterexample | None = None
+    backend: str = "run"
+    figures: Mapping[str, float | int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self) | {"figures": dict(self.figures)}
+
+    def __str__(self) -> str:
+        example = f" {self.counterexample}" if self.counterexample else ""
+        return f"{self.clause} {self.probe} {self.outcome}: {self.evidence}{example}"
+
+
+def failures(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that convict."""
+    return [one for one in findings if one.outcome == FAIL]
+
+
+def refuse_failures(findings: Sequence[Finding], what: str) -> None:
+    """End with exit code 3 if a finding convicts.
+
+    Raises:
+        ContractViolation: names the clause, the probe and the counterexample of the first failure.
+    """
+    failed = failures(findings)
+    if failed:
+        more = f" ({len(failed) - 1} more of {len(findings)} findings fail)" if len(failed) > 1 else ""
+        first = failed[0]
+        raise ContractViolation(
+            f"{what} breaks {first.clause}, found by {first.probe}: {first.evidence}."
+            f" {first.counterexample or ''}{more}",
+            clause=first.clause,
+        )

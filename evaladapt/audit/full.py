@@ -1,0 +1,67 @@
+"""All probes, or chosen ones, on one subject: what ``evaladapt audit`` and the test kit run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+from evaladapt.audit.bench import Bench, Probe
+from evaladapt.audit.finding import Finding
+from evaladapt.audit.probes import ALL, BY_NAME
+from evaladapt.audit.threads import one_thread
+from evaladapt.errors import ContractViolation, UsageError, near_miss
+
+ENGINE_PROBE = {"C2": "NORM", "C4": "LEDGER", "W": "FREEZE"}
+"""Which probe a clause belongs to that the engine itself found broken."""
+
+Announce = Callable[[str, int, int], None]
+"""Called before every probe with its name, its number from 1 and the number of probes."""
+
+
+def probes_named(names: Sequence[str]) -> tuple[Probe, ...]:
+    """Probes by name, in any case; all of them for no names.
+
+    Raises:
+        UsageError: there is no such probe.
+    """
+    wanted = [name.strip().upper() for name in names]
+    for name in wanted:
+        if name not in BY_NAME:
+            raise UsageError(f"there is no probe {name!r}.{near_miss(name, BY_NAME)} Probes: {', '.join(BY_NAME)}")
+    return tuple(probe for probe in ALL if not wanted or probe.name in wanted)
+
+
+def audit(bench: Bench, probes: Sequence[Probe] = ALL, announce: Announce | None = None) -> list[Finding]:
+    """Run the probes. A clause that the engine finds broken by itself is a finding too, and ends the audit.
+
+    Raises:
+        PluginError: a strategy raised in an ordinary run.
+    """
+    with nullcontext() if bench.subject.backend == "artifact" else one_thread():
+        return _audit(bench, probes, announce)
+
+
+def _audit(bench: Bench, probes: Sequence[Probe], announce: Announce | None) -> list[Finding]:
+    findings: list[Finding] = []
+    try:
+        _ = bench.plain
+    except ContractViolation as violation:
+        return [_found_by_the_engine(bench, violation), *_not_run(bench, probes, "the run itself broke the contract")]
+    for number, probe in enumerate(probes, 1):
+        if announce:
+            announce(probe.name, number, len(probes))
+        try:
+            findings += probe.run(bench)
+        except ContractViolation as violation:
+            findings.append(_found_by_the_engine(bench, violation, probe))
+    return findings
+
+
+def _found_by_the_engine(bench: Bench, violation: ContractViolation, during: Probe | None = None) -> Finding:
+    name = during.name if during else ENGINE_PROBE.get(violation.clause, "NORM")
+    changed = f"what {name} changes" if during else "nothing"
+    return bench.finding(violation.clause, name, "the engine ended the run", changed=changed, difference=str(violation))
+
+
+def _not_run(bench: Bench, probes: Sequence[Probe], why: str) -> list[Finding]:
+    return [bench.not_covered(probe.clauses[0], probe.name, why) for probe in probes]

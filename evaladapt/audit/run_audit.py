@@ -1,0 +1,147 @@
+"""The audit inside ``evaladapt run``: a watcher around the hooks of the run that is scored, and a replay of its start.
+
+Watching costs little; rehearsals are drawn by seed over the whole text and stop when their share of the time is used
+up. After the run its first batches are scored again from a text that is revealed batch by batch, and must give the
+ledger's numbers bit for bit.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from evaladapt.audit.bench import Bench
+from evaladapt.audit.draws import Draw
+from evaladapt.audit.finding import FAIL, PASS, Finding, failures
+from evaladapt.audit.full import audit
+from evaladapt.audit.replay import Charged, replayed
+from evaladapt.audit.sightings import LOOKED, finding_from
+from evaladapt.audit.subject import Subject, capture
+from evaladapt.audit.watch import watched
+from evaladapt.audit.watcher import AuditWatcher
+from evaladapt.engine.evaluate import ADAPTED, Request, evaluate, identity
+from evaladapt.engine.ledger import LedgerFile
+from evaladapt.engine.loop import Journal, Progress
+from evaladapt.engine.record import NONCAUSAL, VIOLATED, Clause, RunRecord
+from evaladapt.errors import UsageError
+
+Level = Literal["off", "sample", "full"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+SHARE = 0.1
+"""Largest share of a run's time that its audit takes."""
+WATCHING, REPLAYING = 0.4, 0.3
+"""Shares of that share, for rehearsals and for the replay; the rest is slack."""
+REHEARSED = 0.5
+"""Share of hook calls that are rehearsed, as long as there is time for it."""
+PEEKING_BREAKS = ("C1", "C2", "C3")
+SLICE = 2048
+"""Targets that all probes look at under ``full``."""
+
+
+def level_named(name: str) -> Level:
+    """The level a person named.
+
+    Raises:
+        UsageError: there is no such level.
+    """
+    if name not in LEVELS:
+        raise UsageError(f"--audit {name!r} is none of {', '.join(LEVELS)}")
+    return name
+
+
+def evaluate_audited(
+    request: Request,
+    level: Level,
+    progress: Callable[[str], Progress] | None = None,
+    *,
+    share: float | None = SHARE,
+) -> RunRecord:
+    """Carry out the request and audit it; the record holds the findings and is VIOLATED where one convicts.
+
+    Args:
+        request: what to run.
+        level: ``sample`` for the run itself and its start once more; ``full`` adds every probe on the first targets.
+        progress: as for :func:`evaladapt.engine.evaluate.evaluate`.
+        share: largest share of the run's time that its audit takes; None for no limit.
+
+    Raises:
+        ContractViolation: the engine found a clause broken and ended the run.
+    """
+    if level == "off":
+        return evaluate(request, progress)
+    seed = request.settings.seed
+    watching = None if share is None else WATCHING * share
+    watcher = AuditWatcher(request.model, request.stream, Draw(seed), rate=REHEARSED, share=watching)
+    record = evaluate(replace(request, composition=watched(request.composition, watcher)), progress)
+    findings = [finding_from(watcher.sightings, probe, "run", _again) for probe in LOOKED]
+    replaying = record.adapted.seconds * (1.0 if share is None else REPLAYING * share)
+    findings += replayed(_subject(request), _charged(request), replaying, seed)
+    if level == "full":
+        whole = _subject(request)
+        findings += audit(Bench(replace(whole, stream=request.stream.limit(SLICE)), seed=seed))
+    return judged(record, findings)
+
+
+def judged(record: RunRecord, findings: Sequence[Finding]) -> RunRecord:
+    """The record with what was found; its number is no bpb where a finding convicts.
+
+    A strategy that peeks is expected to break C1, C3 and with them C2; that is what NONCAUSAL says already.
+    """
+    found = [*record.findings, *(one.to_json() for one in findings)]
+    judged_record = replace(record, findings=found, clauses=merged(record.clauses, findings))
+    declared = PEEKING_BREAKS if record.verdict == NONCAUSAL else ()
+    if all(one.clause in declared for one in failures(findings)):
+        return judged_record
+    return replace(judged_record, verdict=VIOLATED, bpb=None, claimed_bpb=None)
+
+
+def merged(clauses: Sequence[Clause], findings: Sequence[Finding]) -> list[Clause]:
+    """What the engine says about every clause, and what the probes found."""
+    return [_merged_clause(one, [found for found in findings if found.clause == one.clause]) for one in clauses]
+
+
+def _merged_clause(clause: Clause, found: Sequence[Finding]) -> Clause:
+    convicting = [f"{one.probe}: {one.evidence}" for one in found if one.outcome == FAIL]
+    if convicting:
+        return Clause(clause.clause, FAIL, "; ".join(convicting))
+    passed = [f"{one.probe}: {one.evidence}" for one in found if one.outcome == PASS]
+    if not passed or clause.outcome == FAIL or not _decided(clause.clause, found):
+        return clause
+    engine = [clause.evidence.removesuffix("; probes not run")] if clause.outcome == PASS else []
+    return Clause(clause.clause, PASS, "; ".join([*engine, *passed]))
+
+
+def _decided(clause: str, found: Sequence[Finding]) -> bool:
+    """Only a repetition can say that runs repeat; that nobody drew a global random number is a hint."""
+    return clause != "D" or any(one.probe == "REPEAT" and one.outcome == PASS for one in found)
+
+
+def _subject(request: Request) -> Subject:
+    return Subject(
+        model=request.model,
+        stream=request.stream,
+        composition=request.composition,
+        settings=request.settings,
+        reproduce=lambda probe, seed: _again(probe),
+    )
+
+
+def _again(probe: str) -> str:
+    """The command of this run, with all probes on."""
+    return f"{shlex.join(['evaladapt', *sys.argv[1:]])} --audit full  (probe {probe})"
+
+
+def _charged(request: Request) -> Charged:
+    """The ledger of the run, from its file or, where there is none, from another run."""
+    if request.folder is None:
+        plain = capture(_subject(request))
+        return Charged(plain.charged(request.stream.tokens), tuple(call.stop for call in plain.calls))
+    journal = Journal(request.folder, ADAPTED, identity(request, request.composition))
+    lines = list(LedgerFile(journal.ledger, journal.identity).lines())
+    ends = tuple(line.first + len(line.logprobs) for line in lines)
+    return Charged(np.concatenate([line.logprobs for line in lines]), ends)

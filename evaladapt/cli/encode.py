@@ -1,0 +1,120 @@
+"""``evaladapt encode``: a text as the bytes that a run would charge for it, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evaladapt.cli.options import read_config, split_names
+
+if TYPE_CHECKING:
+    from evaladapt.codec.encode import Encoded
+
+MOST_THREADS_BY_DEFAULT = 2
+
+
+@click.command(
+    epilog="Examples:  evaladapt encode --in text.txt --out text.evz    |    "
+    "evaladapt encode model.eva --plugins ttt,slot-lbfgs --in text.txt --out text.evz"
+)
+@click.argument("artifact", default="default")
+@click.option("--plugins", "names", default="", metavar="A,B,…",
+              help="Strategies, in the order they act; without a plan, sliding is put first.")  # fmt: skip
+@click.option("-o", "--option", "assignments", multiple=True, metavar="ALIAS.KEY=VALUE", help="Option of a strategy.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file: plugins = [...], and a table per strategy.")
+@click.option("--in", "source", required=True, type=click.Path(path_type=Path), help="File of any bytes.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The .evz file to write.")
+@click.option("--limit-bytes", type=click.IntRange(min=0), help="Encode only the first N bytes.")
+@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True,
+              help="Windows between two updates of what outlives a window.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threads", "count", type=click.IntRange(1, 1024),
+              help="Threads of both sides, kept in the file.  [default: torch's number, at most 2]")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint beside --out.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …; the decoder needs the same.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def encode(
+    artifact: str,
+    names: str,
+    assignments: tuple[str, ...],
+    config: Path | None,
+    source: Path,
+    out: Path,
+    limit_bytes: int | None,
+    batch: int,
+    seed: int,
+    count: int | None,
+    resume: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Compress a file losslessly with ARTIFACT (default: the one that ships) and the strategies of --plugins.
+
+    The size is the score: bits per byte that can be turned back into the text by `evaladapt decode`.
+    """
+    chosen = read_config(config, split_names(names), assignments)
+
+    import torch
+
+    from evaladapt.cli.interruption import resumable
+    from evaladapt.cli.progress import RunProgress
+    from evaladapt.codec import encode as codec
+    from evaladapt.codec.frozen import load_frozen
+    from evaladapt.codec.text import text_from_bytes
+    from evaladapt.codec.threads import threads
+    from evaladapt.contract.composition import compose
+    from evaladapt.model.device import choose_device
+
+    composition = compose(chosen.names, chosen.options)
+    content = read_any(source)[:limit_bytes]
+    frozen = load_frozen(artifact, choose_device(device))
+    text = text_from_bytes(content, frozen.tokenizer, source.name)
+    with threads(count or min(torch.get_num_threads(), MOST_THREADS_BY_DEFAULT)), resumable(out):
+        encoded = codec.encode(
+            frozen, text, composition, out, batch=batch, seed=seed, resume=resume, progress=RunProgress()("encode")
+        )
+    click.echo(json.dumps(summary(encoded)) if as_json else _table(encoded, out))
+
+
+def read_any(path: Path) -> bytes:
+    """The bytes of a file, of which there may be none."""
+    from evaladapt.errors import DataError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def summary(encoded: Encoded) -> dict[str, Any]:
+    """The outcome as JSON-ready values."""
+    seconds = encoded.outcome.seconds if encoded.outcome else 0.0
+    return {
+        "text_bytes": encoded.text_bytes,
+        "targets": encoded.outcome.targets if encoded.outcome else 0,
+        "file_bytes": encoded.file_bytes,
+        "payload_bytes": encoded.file_bytes - encoded.overhead,
+        "recipe_bytes": encoded.recipe_bytes,
+        "header_bytes": encoded.overhead - encoded.recipe_bytes,
+        "run_bits": encoded.bits,
+        "ledger_sha256": encoded.outcome.digest if encoded.outcome else None,
+        "seconds": seconds,
+    }
+
+
+def _table(encoded: Encoded, out: Path) -> str:
+    found = summary(encoded)
+    per_byte = 8 * encoded.file_bytes / max(encoded.text_bytes, 1)
+    rate = found["targets"] / max(found["seconds"], 1e-9)
+    return "\n".join(
+        [
+            f"text   {encoded.text_bytes:,} bytes, {found['targets']:,} targets",
+            f"file   {out}: {encoded.file_bytes:,} bytes, {per_byte:.4f} bits per byte of text",
+            f"       {found['payload_bytes']:,} coded text, {found['header_bytes']} header and checksum,"
+            f" {found['recipe_bytes']} strategies and options",
+            f"run    {encoded.bits / 8:,.1f} bytes by the ledger, {found['seconds']:.1f} s, {rate:,.0f} targets/s",
+        ]
+    )

@@ -1,0 +1,140 @@
+"""What several commands share: the options that say which text and strategies, and how they become a request."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evaladapt.errors import UsageError
+
+if TYPE_CHECKING:
+    from evaladapt.engine.evaluate import Request
+
+Command = Callable[..., Any]
+
+_TEXT_OPTIONS = (
+    click.option("-o", "--option", "assignments", multiple=True, metavar="ALIAS.KEY=VALUE",
+                 help="Option of a strategy."),
+    click.option("--config", type=click.Path(path_type=Path),
+                 help="TOML file: plugins = [...], and a table per strategy."),
+    click.option("--data", "paths", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+                 help="Text (.txt, .jsonl) or token shards (.bin).  [default: Python's help topics]"),
+    click.option("--limit-tokens", type=click.IntRange(min=1), help="Score only the first N targets."),
+    click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True,
+                 help="Windows forwarded together."),
+    click.option("--seed", type=int, default=0, show_default=True),
+    click.option("--mode", type=click.Choice(["block", "step"]), default="block", show_default=True,
+                 help="step predicts one target at a time: slow, and the definition of the score."),
+    click.option("--allow-noncausal", is_flag=True, help="Run strategies that peek; it is then no score."),
+    click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …; auto: CUDA if present."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """Values of the options that :func:`text_options` adds."""
+
+    assignments: tuple[str, ...]
+    config: Path | None
+    paths: tuple[Path, ...]
+    limit_tokens: int | None
+    batch: int
+    seed: int
+    mode: str
+    allow_noncausal: bool
+    device: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Names of strategies in order, and options per alias as given."""
+
+    names: tuple[str, ...]
+    options: dict[str, dict[str, object]]
+
+
+def text_options(command: Command) -> Command:
+    """Add the options of :class:`TextOptions` to a command."""
+    for add in reversed(_TEXT_OPTIONS):
+        command = add(command)
+    return command
+
+
+def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
+    """Load the strategies, the artifact and the text; what is wrong with them is told in this order."""
+    from evaladapt.artifact import find_artifact, read_artifact
+    from evaladapt.contract.composition import compose
+    from evaladapt.data.load import load_stream
+    from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.engine.evaluate import Request
+    from evaladapt.engine.loop import Settings
+    from evaladapt.engine.parts import mode_named
+    from evaladapt.model.backend import transformer_from_tensors
+    from evaladapt.model.device import choose_device
+
+    composition = compose(chosen.names, chosen.options, allow_noncausal=given.allow_noncausal)
+    device = choose_device(given.device)
+    frozen = read_artifact(find_artifact(artifact))
+    stream = load_stream(given.paths, Tokenizer(frozen.tokenizer_model))
+    limited = stream.limit(given.limit_tokens) if given.limit_tokens else stream
+    return Request(
+        artifact=frozen,
+        model=transformer_from_tensors(frozen.model_config, frozen.tensors).to(device),
+        stream=limited,
+        composition=composition,
+        settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),
+        paths=tuple(map(str, given.paths)),
+        limited_from=stream.targets if limited.targets < stream.targets else None,
+    )
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Split ``a,b`` into names."""
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    if "" in names:
+        raise UsageError(f"--plugins {text!r} holds an empty name; write names with commas between: --plugins ttt,bias")
+    return names
+
+
+def split_assignment(text: str) -> tuple[str, str, str]:
+    """Split ``alias.key=value`` into its three parts."""
+    left, equals, value = text.partition("=")
+    alias, dot, key = left.partition(".")
+    if not (equals and dot and alias and key):
+        raise UsageError(f"option {text!r} is not of the form alias.key=value, as in: -o ttt.epochs=2")
+    return alias.strip(), key.strip(), value.strip()
+
+
+def read_config(path: Path | None, names: tuple[str, ...], assignments: Sequence[str]) -> Chosen:
+    """Join a TOML file with the command line, which wins.
+
+    The file may hold ``plugins = ["a", "b"]`` and a table of options per alias.
+    """
+    from_file = _read_toml(path) if path else Chosen((), {})
+    options = {alias: dict(given) for alias, given in from_file.options.items()}
+    for text in assignments:
+        alias, key, value = split_assignment(text)
+        options.setdefault(alias, {})[key.replace("-", "_")] = value
+    return Chosen(names or from_file.names, options)
+
+
+def _read_toml(path: Path) -> Chosen:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration {path} is not TOML: {error}") from error
+    names = content.pop("plugins", [])
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise UsageError(f"{path}: plugins is a list of names, as in: plugins = ['ttt', 'slot-lbfgs']")
+    for alias, given in content.items():
+        if not isinstance(given, dict):
+            raise UsageError(f"{path}: {alias!r} is neither 'plugins' nor a table of options like [ttt]")
+    tables = {alias: {key.replace("-", "_"): value for key, value in given.items()} for alias, given in content.items()}
+    return Chosen(tuple(names), tables)

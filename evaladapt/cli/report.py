@@ -1,0 +1,48 @@
+"""``evaladapt report``: the compliance section of a run, written from its records and audits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from evaladapt.errors import EvaladaptError
+
+
+@click.command(
+    epilog="Examples:  evaladapt report runs/*/record.json    |    "
+    "evaladapt audit --plugins ttt --out audit.json; evaladapt report runs/NAME/record.json --audit audit.json"
+)
+@click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORD…")
+@click.option("--audit", "audits", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+              help="Findings that evaladapt audit --out wrote.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for report.md and report.json.  [default: print the Markdown]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+def report(records: tuple[Path, ...], audits: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Write the compliance section of one run, or of several runs that differ in their seed.
+
+    A RECORD is the record.json of a run, or the run's folder.
+    """
+    from evaladapt.audit.compliance import read_json, read_records, report_on
+    from evaladapt.audit.compliance_markdown import markdown
+
+    paths = [path / "record.json" if path.is_dir() else path for path in records]
+    findings = [one for path in audits for one in read_json(path, "what evaladapt audit --out wrote")["findings"]]
+    written = report_on(read_records(paths), findings)
+    as_markdown, as_object = markdown(written), json.dumps(written.to_json(), indent=2)
+    if out is not None:
+        _write(out / "report.md", as_markdown)
+        _write(out / "report.json", as_object + "\n")
+        click.echo(f"{out / 'report.md'} and {out / 'report.json'}: verdict {written.verdict}")
+    else:
+        click.echo(as_object if as_json else as_markdown)
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise EvaladaptError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,88 @@
+"""``evaladapt run``: score a text with a frozen artifact and a composition of strategies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evaladapt.cli.options import TextOptions, build_request, read_config, split_names, text_options
+from evaladapt.errors import ContractViolation, UsageError
+
+if TYPE_CHECKING:
+    from evaladapt.engine.record import RunRecord
+
+RUNS_FOLDER = "runs"
+
+
+@click.command(
+    epilog="Examples:  evaladapt run --plugins ttt,slot-lbfgs    |    "
+    "evaladapt run model.eva --data text.jsonl -o sliding.stride=64 --json"
+)
+@click.argument("artifact", default="default")
+@click.option("--plugins", "names", default="", metavar="A,B,…",
+              help="Strategies, in the order they act; without a plan, sliding is put first.")  # fmt: skip
+@text_options
+@click.option(
+    "--audit",
+    type=click.Choice(["off", "sample", "full"]),
+    default="sample",
+    show_default=True,
+    help="sample: probes in the run, at most a tenth of its time; full: every probe on its first targets.",
+)
+@click.option("--no-base", is_flag=True, help="Do not score the plan alone for comparison.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help=f"Folder of the record and the ledgers.  [default: {RUNS_FOLDER}/DATE-TIME-PLUGINS]")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object.")
+def run(
+    artifact: str, names: str, audit: str, no_base: bool, out: Path | None, resume: bool, as_json: bool, **text: Any
+) -> None:
+    """Score a text with ARTIFACT (a .eva file; default: the one that ships) and the strategies of --plugins."""
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the folder of the run that was interrupted")
+    given = TextOptions(**text)
+    request = build_request(artifact, read_config(given.config, split_names(names), given.assignments), given)
+    line = request.composition.line
+    folder = make_folder(out or Path(RUNS_FOLDER) / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{line}")
+
+    from evaladapt.audit.run_audit import evaluate_audited, level_named
+    from evaladapt.cli.progress import RunProgress
+    from evaladapt.cli.run_table import run_table
+    from evaladapt.codec.side import charge_claim
+    from evaladapt.engine.record import NONCAUSAL, write_record
+
+    wanted = replace(request, with_base=not no_base, folder=folder, resume=resume)
+    record = evaluate_audited(wanted, level_named(audit), RunProgress())
+    if record.verdict == NONCAUSAL:
+        record = replace(record, charged=charge_claim(request, record, RunProgress()("charged")))
+    write_record(folder / "record.json", record)
+    _refuse_violated(record, folder / "record.json")
+    click.echo(json.dumps(record.to_json()) if as_json else run_table(record, folder / "record.json"))
+
+
+def _refuse_violated(record: RunRecord, path: Path) -> None:
+    """End with exit code 3 where a probe convicted; the number is then no score and is not printed."""
+    from evaladapt.engine.record import VIOLATED
+
+    if record.verdict == VIOLATED:
+        broken = [one for one in record.clauses if one.outcome == "fail"]
+        evidence = "; ".join(f"{one.clause}: {one.evidence}" for one in broken)
+        raise ContractViolation(
+            f"{record.adapted.plugins} breaks the contract, so there is no score. {evidence}. The evidence with"
+            f" counterexamples is in {path}; see: evaladapt report {path}",
+            clause=broken[0].clause,
+        )
+
+
+def make_folder(folder: Path) -> Path:
+    """Create the folder of a run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    return folder

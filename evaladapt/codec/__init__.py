@@ -1,0 +1,8 @@
+"""The codec room: a run as a lossless compressor, which is the strongest proof that its score is one.
+
+``encode`` drives the engine in step mode and writes every target under its distribution; ``decode`` drives the same run
+on a text of which only the length is known. Between them: ``text`` (any bytes as tokens), ``coders`` (what the engine
+calls for every target), ``frequencies`` and ``range_coder`` (distributions to bits), ``container`` and ``recipe`` (the
+``.evz`` file), ``canary`` (whether this machine computes what that one did), ``verify`` (a record's claim, re-run and
+decoded).
+"""

@@ -1,0 +1,138 @@
+"""The two coders of a run: one writes every target under its distribution, the other finds it out from the bytes.
+
+Both are handed to the engine, which calls ``settle`` once a target's distribution is fixed; they differ in nothing but
+the direction, so whatever the engine computes is computed alike on both sides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evaladapt.codec.checks import CHECK_VALUES, TokenCheck, check_due
+from evaladapt.codec.frequencies import intervals
+from evaladapt.codec.problems import CodecError, PayloadEndsError
+from evaladapt.codec.range_coder import RangeDecoder, RangeEncoder
+from evaladapt.codec.text import CodedText
+from evaladapt.contract.views import State
+from evaladapt.engine.source import UNKNOWN
+
+
+class LostError(Exception):
+    """The decoder read what no encoder with its distributions wrote.
+
+    ``target`` is the last one decoded, ``right_until`` the last one before it that a check found right.
+    """
+
+    def __init__(self, target: int, right_until: int) -> None:
+        super().__init__(target)
+        self.target = target
+        self.right_until = right_until
+
+
+class EncodingCoder:
+    """Writes the tokens of a text."""
+
+    def __init__(self, text: CodedText) -> None:
+        self._tokens = text.tokens
+        self._encoder = RangeEncoder()
+        self._check = TokenCheck()
+
+    def settle(self, first: int, logprobs: Tensor) -> None:
+        """Code the targets from ``first`` on under their distributions [n,V]."""
+        for target, row in enumerate(_rows(logprobs), first):
+            token = int(self._tokens[target])
+            shares = intervals(row)
+            self._encoder.encode(*shares.of(token), shares.total)
+            self._check.add(token)
+            if check_due(target):
+                self._encoder.encode(self._check.value, 1, CHECK_VALUES)
+
+    def finish(self) -> bytes:
+        """The payload."""
+        return self._encoder.finish()
+
+    def state(self) -> State:
+        """Payload, registers and check."""
+        return {**self._encoder.state(), "crc": self._check.crc}
+
+    def restore(self, state: State) -> None:
+        """Continue from what :meth:`state` returned."""
+        self._encoder.restore(state)
+        self._check = TokenCheck(_crc(state))
+
+
+class DecodingCoder:
+    """Fills in the tokens of a text of which only the shape is known; ``right_until`` is the last target checked."""
+
+    def __init__(self, text: CodedText, payload: bytes) -> None:
+        self._tokens = text.tokens
+        self._decoder = RangeDecoder(payload)
+        self._check = TokenCheck()
+        self.right_until = 0
+
+    def settle(self, first: int, logprobs: Tensor) -> None:
+        """Find out the targets from ``first`` on; one at a time, because the next distribution depends on this one.
+
+        Raises:
+            LostError: a check failed, or the payload ends early.
+        """
+        for target, row in enumerate(_rows(logprobs), first):
+            try:
+                self._tokens[target] = self._next(row)
+                self._check.add(int(self._tokens[target]))
+                if check_due(target):
+                    self._hold_check(target)
+            except PayloadEndsError:
+                last = target if self._tokens[target] != UNKNOWN else target - 1
+                raise LostError(last, self.right_until) from None
+
+    def finish(self, targets: int) -> None:
+        """Assert that the payload was used up.
+
+        Raises:
+            LostError: bytes are left.
+        """
+        if not self._decoder.exhausted:
+            raise LostError(targets, self.right_until)
+
+    def state(self) -> State:
+        """Tokens so far, registers and check."""
+        known = torch.from_numpy(self._tokens[self._tokens != UNKNOWN].copy())
+        return {**self._decoder.state(), "tokens": known, "crc": self._check.crc, "right_until": self.right_until}
+
+    def restore(self, state: State) -> None:
+        """Continue from what :meth:`state` returned."""
+        known, right_until = state["tokens"], state["right_until"]
+        if not isinstance(known, Tensor) or not isinstance(right_until, int):
+            raise CodecError("the checkpoint holds no tokens; remove it to start over")
+        self._tokens[: len(known)] = known.numpy()
+        self.right_until = right_until
+        self._decoder.restore(state)
+        self._check = TokenCheck(_crc(state))
+
+    def _next(self, row: NDArray[np.float32]) -> int:
+        shares = intervals(row)
+        token = shares.symbol_at(self._decoder.position(shares.total))
+        self._decoder.consume(*shares.of(token))
+        return token
+
+    def _hold_check(self, target: int) -> None:
+        read = self._decoder.position(CHECK_VALUES)
+        self._decoder.consume(read, 1)
+        if read != self._check.value:
+            raise LostError(target, self.right_until)
+        self.right_until = target
+
+
+def _rows(logprobs: Tensor) -> NDArray[np.float32]:
+    return logprobs.cpu().numpy()
+
+
+def _crc(state: State) -> int:
+    crc = state["crc"]
+    if not isinstance(crc, int):
+        raise CodecError("the checkpoint holds no check; remove it to start over")
+    return crc

@@ -1,0 +1,161 @@
+"""The ``.evz`` file: a fixed head, the recipe, where documents start, the range-coded payload, and a checksum.
+
+offset  bytes  what (little-endian)
+0       4      "EVZ\\x1a"
+4       1      format version, 1
+5       1      spelling of the text: 0 by the tokenizer, 1 by pieces
+6       4      bytes of the recipe
+10      4      bytes of the document table
+14      8      bytes of the payload
+22      8      targets, N
+30      8      bytes of the text
+38      16     artifact: first half of its SHA-256
+54      16     composition: first half of the SHA-256 of all its options and versions
+70      32     text: SHA-256
+102     8      canary: of one forward on the machine that wrote the file
+110            recipe (JSON), document table (gaps between BOS tokens as base-128 numbers; nothing for one document),
+               payload, CRC-32 of everything before it
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaladapt.codec.problems import CodecError
+from evaladapt.codec.recipe import Recipe
+from evaladapt.codec.text import Spelling
+
+MAGIC = b"EVZ\x1a"
+VERSION = 1
+HEAD = struct.Struct("<4sBBIIQQQ16s16s32s8s")
+CRC = struct.Struct("<I")
+MAX_TEXT_BYTES = 1 << 27
+"""Longest text. Coding it would take weeks; a file that declares more is refused before anything is allocated."""
+MAX_RECIPE_BYTES = 1 << 16
+MAX_FILE_BYTES = 1 << 29
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Hashes that tell what a file belongs to: artifact [16], composition [16], text [32], canary [8]."""
+
+    artifact: bytes
+    composition: bytes
+    text: bytes
+    canary: bytes
+
+
+@dataclass(frozen=True)
+class EvzFile:
+    """A whole file, taken apart."""
+
+    spelling: Spelling
+    targets: int
+    text_bytes: int
+    identity: Identity
+    recipe: Recipe
+    document_starts: NDArray[np.int64]
+    payload: bytes
+
+    def pack(self) -> bytes:
+        """The file's bytes."""
+        recipe, table = self.recipe.to_json(), _pack_starts(self.document_starts)
+        who = self.identity
+        head = HEAD.pack(MAGIC, VERSION, self.spelling, len(recipe), len(table), len(self.payload), self.targets,
+                         self.text_bytes, who.artifact, who.composition, who.text, who.canary)  # fmt: skip
+        content = head + recipe + table + self.payload
+        return content + CRC.pack(zlib.crc32(content))
+
+
+def read_evz(path: Path) -> EvzFile:
+    """Read and check a file.
+
+    Raises:
+        CodecError: it cannot be read, is no ``.evz`` file, of another version, or not whole.
+    """
+    if path.exists() and not path.is_file():
+        raise CodecError(f"{path} is not a regular file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise CodecError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return parse_evz(content)
+    except CodecError as error:
+        raise CodecError(f"{path}: {error}") from error
+
+
+def parse_evz(content: bytes) -> EvzFile:
+    """Take a file's bytes apart; nothing is believed before the checksum holds.
+
+    Raises:
+        CodecError: as :func:`read_evz`.
+    """
+    if content[: len(MAGIC)] != MAGIC:
+        raise CodecError("this is no .evz file. evaladapt encode writes them")
+    if len(content) < HEAD.size + CRC.size:
+        raise CodecError(f"the file has {len(content)} bytes, too few for any .evz file: it is cut off")
+    if content[len(MAGIC)] != VERSION:
+        raise CodecError(
+            f"the file is of format version {content[len(MAGIC)]}; this evaladapt reads version {VERSION}, so take"
+            " the evaladapt that wrote it"
+        )
+    (_, _, spelling, recipe_bytes, table_bytes, payload_bytes, targets, text_bytes, *hashes) = HEAD.unpack_from(content)
+    declared = HEAD.size + recipe_bytes + table_bytes + payload_bytes + CRC.size
+    if len(content) != declared:
+        kind = "cut off" if len(content) < declared else "followed by something else, or changed"
+        raise CodecError(f"the file has {len(content)} bytes and says {declared}: it is {kind}")
+    if CRC.unpack(content[-CRC.size :])[0] != zlib.crc32(content[: -CRC.size]):
+        raise CodecError("the file was changed after it was written: its checksum does not hold. Fetch it again")
+    if text_bytes > MAX_TEXT_BYTES or recipe_bytes > MAX_RECIPE_BYTES:
+        raise CodecError(f"the file says its text has {text_bytes:,} bytes; the limit is {MAX_TEXT_BYTES:,}")
+    if spelling not in tuple(Spelling):
+        raise CodecError(f"the file's spelling {spelling} is none that this version knows")
+    table_at = HEAD.size + recipe_bytes
+    payload_at = table_at + table_bytes
+    starts = _parse_starts(content[table_at:payload_at], targets)
+    if targets > text_bytes + 2 * len(starts):
+        raise CodecError(f"the file says that {text_bytes} bytes of text take {targets} tokens, which cannot be")
+    return EvzFile(
+        spelling=Spelling(spelling),
+        targets=targets,
+        text_bytes=text_bytes,
+        identity=Identity(*hashes),
+        recipe=Recipe.from_json(content[HEAD.size : table_at]),
+        document_starts=starts,
+        payload=content[payload_at : -CRC.size],
+    )
+
+
+def _pack_starts(starts: NDArray[np.int64]) -> bytes:
+    packed = bytearray()
+    for gap in np.diff(starts).tolist():
+        while gap >= 0x80:
+            packed.append(gap & 0x7F | 0x80)
+            gap >>= 7
+        packed.append(gap)
+    return bytes(packed)
+
+
+def _parse_starts(table: bytes, targets: int) -> NDArray[np.int64]:
+    starts, gap, shift = [0], 0, 0
+    for byte in table:
+        gap |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            starts.append(starts[-1] + gap)
+            gap = shift = 0
+            if starts[-1] > targets or starts[-1] == starts[-2]:
+                raise CodecError("the file's table of documents does not fit its text")
+        elif shift > 35:
+            raise CodecError("the file's table of documents holds a number that is too large")
+    if shift:
+        raise CodecError("the file's table of documents ends inside a number")
+    return np.array(starts, dtype=np.int64)

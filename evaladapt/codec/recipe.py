@@ -1,0 +1,101 @@
+"""What a decoder must do to make the same predictions: strategies, options, batch and seed, as compact JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+import evaladapt
+from evaladapt.artifact.problems import DamagedArtifact, LimitExceeded
+from evaladapt.artifact.strict_json import canonical_json, parse_json
+from evaladapt.codec.problems import CodecError
+from evaladapt.contract.composition import Composition, Member, compose
+from evaladapt.contract.options import OptionValue
+from evaladapt.engine.record import describe
+
+HASH_BYTES = 16
+JSON_DEPTH = 4
+MAX_THREADS = 1024
+
+Compose = Callable[[Sequence[str], Mapping[str, Mapping[str, object]]], Composition]
+"""From names and options to a composition; :func:`evaladapt.contract.composition.compose` unless a test has its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A composition by names, with those options that differ from their defaults.
+
+    ``made`` says by which versions the file was written.
+    """
+
+    plugins: tuple[str, ...]
+    options: Mapping[str, Mapping[str, OptionValue]]
+    batch: int
+    seed: int
+    threads: int
+    made: str
+
+    def to_json(self) -> bytes:
+        """Compact, the same for the same recipe."""
+        return canonical_json(dataclasses.asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Recipe:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            CodecError: it is something else.
+        """
+        try:
+            found = parse_json(raw.decode("utf-8"), "The recipe", JSON_DEPTH)
+        except (UnicodeDecodeError, DamagedArtifact, LimitExceeded) as error:
+            raise CodecError(f"the file's recipe cannot be read: {error}") from error
+        expected = {"plugins": list, "options": dict, "batch": int, "seed": int, "threads": int, "made": str}
+        if not isinstance(found, dict) or {name: type(value) for name, value in found.items()} != expected:
+            raise CodecError(f"the file's recipe does not hold {', '.join(expected)} and nothing else")
+        if not all(isinstance(name, str) for name in found["plugins"]) or found["batch"] < 1:
+            raise CodecError("the file's recipe names no strategies or no batch size")
+        if not 1 <= found["threads"] <= MAX_THREADS:
+            raise CodecError(f"the file's recipe asks for {found['threads']} threads; it is 1 to {MAX_THREADS}")
+        if not all(isinstance(given, dict) for given in found["options"].values()):
+            raise CodecError("the file's recipe holds options that are no table")
+        return cls(**{**found, "plugins": tuple(found["plugins"])})
+
+    def compose(self, by: Compose = compose) -> Composition:
+        """The composition, from what is installed here."""
+        return by(self.plugins, self.options)
+
+
+def recipe_of(composition: Composition, batch: int, seed: int) -> Recipe:
+    """The recipe of a composition."""
+    options = {member.alias: _set_options(member) for member in composition.members}
+    return Recipe(
+        plugins=tuple(member.alias for member in composition.members),
+        options={alias: given for alias, given in options.items() if given},
+        batch=batch,
+        seed=seed,
+        threads=torch.get_num_threads(),
+        made=made_here(),
+    )
+
+
+def made_here() -> str:
+    """Versions that decide whether another machine can read what this one writes."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"evaladapt {evaladapt.__version__}, torch {torch.__version__}, {capability}"
+
+
+def composition_hash(composition: Composition, batch: int, seed: int) -> bytes:
+    """First half of the SHA-256 over every option, default or not, and every distribution's version."""
+    content: dict[str, Any] = {"composition": describe(composition), "batch": batch, "seed": seed}
+    return hashlib.sha256(canonical_json(content).encode()).digest()[:HASH_BYTES]
+
+
+def _set_options(member: Member) -> dict[str, OptionValue]:
+    defaults = {field.name: field.default for field in dataclasses.fields(member.options)}
+    return {name: value for name, value in dataclasses.asdict(member.options).items() if value != defaults[name]}

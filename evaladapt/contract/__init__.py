@@ -1,0 +1,46 @@
+"""The contract: what a strategy may see, say and change. The only room, with ``toolbox``, that a strategy imports."""
+
+from evaladapt.contract.capabilities import CONTRACT_VERSION, Capabilities, Scope, Stage
+from evaladapt.contract.hooks import hookimpl
+from evaladapt.contract.host import Host, WeightHost
+from evaladapt.contract.options import NoOptions, option
+from evaladapt.contract.rng import Rng
+from evaladapt.contract.views import (
+    HIDDEN_TARGET,
+    NO_TOKEN,
+    Boundary,
+    ModelInfo,
+    Past,
+    Query,
+    RunInfo,
+    Scored,
+    State,
+    StreamInfo,
+    Window,
+)
+from evaladapt.errors import UsageError
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "HIDDEN_TARGET",
+    "NO_TOKEN",
+    "Boundary",
+    "Capabilities",
+    "Host",
+    "ModelInfo",
+    "NoOptions",
+    "Past",
+    "Query",
+    "Rng",
+    "RunInfo",
+    "Scope",
+    "Scored",
+    "Stage",
+    "State",
+    "StreamInfo",
+    "UsageError",
+    "WeightHost",
+    "Window",
+    "hookimpl",
+    "option",
+]

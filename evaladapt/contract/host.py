@@ -1,0 +1,44 @@
+"""What a strategy may ask of the frozen model while it adapts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Host(Protocol):
+    """Given to ``begin``, ``adapt`` and ``observe`` of every strategy."""
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V] of hidden states [..., D]; differentiable in ``hidden``."""
+        ...
+
+
+class WeightHost(Host, Protocol):
+    """Given to strategies that declared ``writes_weights``."""
+
+    def parameters(self, pattern: str = "*") -> dict[str, Tensor]:
+        """The parameters whose names match a glob, without gradients: to be changed in place, restored by the engine.
+
+        To differentiate, make leaves that share their memory, ``leaf = parameter.detach().requires_grad_()``, and hand
+        those to ``loss`` as overrides.
+        """
+        ...
+
+    def loss(self, tokens: Tensor, targets: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Mean negative log-likelihood in nats of ``targets`` [B,S] after ``tokens`` [B,S], with a graph.
+
+        Targets of ``HIDDEN_TARGET`` are left out. ``overrides`` replaces parameters by name for this call, so that a
+        low-rank update can be trained without touching the weights.
+        """
+        ...
+
+    def reduce_gradients(self, gradients: list[Tensor]) -> None:
+        """Average gradients over the processes of the run, in place; nothing to do in a single process."""
+        ...
+
+    def layer_of(self, name: str) -> int | None:
+        """Number of the transformer layer a parameter belongs to, or None for embeddings and head."""
+        ...

@@ -1,0 +1,180 @@
+"""Finding strategies: entry points are listed without importing, and only what was named is imported.
+
+Built-in strategies come through the same group as a stranger's. There is no second list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from evaladapt.contract.capabilities import CONTRACT_VERSION, Capabilities, Stage
+from evaladapt.contract.hooks import ENTRY_POINT_GROUP, PROJECT, TRANSFORMS, StrategyHooks
+from evaladapt.contract.options import NoOptions
+from evaladapt.errors import EvaladaptError, PluginError, near_miss
+
+LISTED_AT_MOST = 20
+TRANSFORM_OF_STAGE = {Stage.HIDDEN: "transform_hidden", Stage.LOGITS: "transform_logits", Stage.PROBS: "mix"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """An installed strategy, not yet imported."""
+
+    alias: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint
+
+    @property
+    def qualified(self) -> str:
+        """``distribution:alias``, which names one strategy even where two distributions share an alias."""
+        return f"{self.distribution}:{self.alias}"
+
+
+@dataclass(frozen=True)
+class StrategyType:
+    """An imported strategy class with what it declares about itself."""
+
+    listing: Listing
+    cls: type[Any]
+    capabilities: Capabilities
+    options: type[Any]
+    hooks: frozenset[str]
+
+    @property
+    def alias(self) -> str:
+        """Name in a composition."""
+        return self.listing.alias
+
+
+def installed() -> list[Listing]:
+    """Every strategy that is installed, sorted by alias and distribution; imports none of them."""
+    found = {
+        (point.name, _distribution(point)): Listing(point.name, _distribution(point), _version(point), point)
+        for point in entry_points(group=ENTRY_POINT_GROUP)
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def find(name: str) -> Listing:
+    """The one installed strategy called ``name`` (``alias`` or ``distribution:alias``).
+
+    Raises:
+        PluginError: nothing or more than one thing has that name.
+    """
+    listings = installed()
+    matches = [listing for listing in listings if name in (listing.alias, listing.qualified)]
+    if len(matches) > 1:
+        owners = " and ".join(f"{one.distribution} {one.version}" for one in matches)
+        choices = " or ".join(one.qualified for one in matches)
+        raise PluginError(f"strategy {name!r} is provided by {owners}. Say which one you mean: {choices}.")
+    if not matches:
+        aliases = [listing.alias for listing in listings]
+        raise PluginError(f"no strategy {name!r} is installed.{near_miss(name, aliases)} {_shown(aliases)}")
+    return matches[0]
+
+
+def load(name: str) -> StrategyType:
+    """Import the strategy called ``name`` (and no other) and check what it declares.
+
+    Raises:
+        PluginError: it cannot be found, its import fails, or it does not keep the rules of the contract.
+    """
+    listing = find(name)
+    return adopt(_import(listing), listing)
+
+
+def adopt(cls: object, listing: Listing) -> StrategyType:
+    """Check what a strategy class declares about itself.
+
+    Raises:
+        PluginError: it does not keep the rules of the contract.
+    """
+    if not isinstance(cls, type):
+        raise _broken(listing, f"its entry point names {listing.entry_point.value}, which is not a class")
+    version = getattr(cls, "contract_version", None)
+    if version != CONTRACT_VERSION:
+        said = "does not say" if version is None else f"is {version}"
+        raise _broken(
+            listing,
+            f"the contract version it was written for {said}, and this evaladapt speaks {CONTRACT_VERSION}."
+            f" Update {listing.distribution}, or set contract_version = {CONTRACT_VERSION} once it follows it",
+        )
+    capabilities = getattr(cls, "capabilities", None)
+    if not isinstance(capabilities, Capabilities):
+        raise _broken(listing, "it has no class attribute 'capabilities = Capabilities(...)'")
+    options = getattr(cls, "Options", NoOptions)
+    if not (dataclasses.is_dataclass(options) and isinstance(options, type)):
+        raise _broken(listing, "its Options is not a dataclass")
+    hooks = implemented_hooks(cls, listing)
+    faults = capabilities.faults() + _misplaced_hooks(capabilities, hooks)
+    if faults:
+        raise _broken(listing, "; ".join(faults))
+    return StrategyType(listing, cls, capabilities, options, hooks)
+
+
+def implemented_hooks(plugin: object, listing: Listing) -> frozenset[str]:
+    """Names of the hooks of a class, after pluggy has compared their arguments with the specification.
+
+    A manager that met a validation error still holds the plugin, so a fresh one is made for every check.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(StrategyHooks)
+    try:
+        manager.register(plugin, name=listing.alias)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise _broken(listing, f"{error}. The hooks and their arguments are in plugins/README.md") from None
+    return frozenset(caller.name for caller in manager.get_hookcallers(plugin) or [])
+
+
+def _misplaced_hooks(capabilities: Capabilities, hooks: frozenset[str]) -> list[str]:
+    """A strategy acts at its own stage only; otherwise the order of a composition would mean nothing."""
+    allowed = TRANSFORM_OF_STAGE.get(capabilities.stage)
+    found = [
+        f"it implements {hook}, which stage {capabilities.stage} does not have"
+        for hook in TRANSFORMS
+        if hook in hooks and hook != allowed
+    ]
+    if ("plan" in hooks) != (capabilities.stage == Stage.PLAN):
+        found.append("the hook plan and stage plan go together")
+    if "state" in hooks and "restore" not in hooks:
+        found.append("it implements state but not restore, so an interrupted run could not continue")
+    return found
+
+
+def _import(listing: Listing) -> Any:
+    try:
+        return listing.entry_point.load()
+    except EvaladaptError:
+        raise
+    except Exception as error:  # whatever a stranger's module raises while it is imported is that distribution's fault
+        raise _broken(
+            listing,
+            f"importing {listing.entry_point.value} failed with {type(error).__name__}: {error}."
+            f" Mend or remove it: pip uninstall {listing.distribution}",
+        ) from error
+
+
+def _broken(listing: Listing, reason: str) -> PluginError:
+    return PluginError(f"strategy {listing.alias!r} of {listing.distribution} {listing.version}: {reason}")
+
+
+def _shown(aliases: list[str]) -> str:
+    shown = sorted(set(aliases))
+    rest = f" and {len(shown) - LISTED_AT_MOST} more" if len(shown) > LISTED_AT_MOST else ""
+    names = ", ".join(shown[:LISTED_AT_MOST]) or "none"
+    return f"Installed: {names}{rest}. See: evaladapt plugins list"
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "unknown"
+
+
+def _version(point: EntryPoint) -> str:
+    return point.dist.version if point.dist else "unknown"

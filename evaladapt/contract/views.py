@@ -1,0 +1,194 @@
+"""The views a strategy is handed: everything it may know, and nothing else.
+
+All of them are frozen and hold copies. Indices ``t`` are positions in the stream: ``x_0`` is BOS and target ``t`` is
+the token ``x_t``, predicted from its prefix ``x_0 … x_{t-1}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from evaladapt.errors import UsageError
+
+Fold = Callable[[Tensor, Tensor], Tensor]
+
+HIDDEN_TARGET = -100
+"""Stands where a target is not visible; the value `torch.nn.functional.cross_entropy` ignores."""
+
+NO_TOKEN = -1
+"""Stands where a context reaches back before the batch's first window."""
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What is public about the text before a single token is scored.
+
+    Attributes:
+        targets: number of targets, N.
+        document_starts: stream index of the BOS of every document, ascending; the first is 0.
+        bos_id: the BOS token.
+    """
+
+    targets: int
+    document_starts: tuple[int, ...]
+    bos_id: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Shapes of the frozen model. ``context`` is the window length (in tokens) it was trained with."""
+
+    vocab_size: int
+    hidden_size: int
+    context: int
+    layers: int
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Settings of the run, the same for every strategy."""
+
+    stream: StreamInfo
+    model: ModelInfo
+    batch: int
+    seed: int
+    mode: str
+    device: torch.device
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """One row: the model reads ``x_start … x_{score_to-2}`` and scores the targets ``[score_from, score_to)``."""
+
+    start: int
+    score_from: int
+    score_to: int
+
+    @property
+    def length(self) -> int:
+        """Tokens the model reads."""
+        return self.score_to - 1 - self.start
+
+    @property
+    def past(self) -> int:
+        """Targets inside the window that lie before the score span."""
+        return self.score_from - 1 - self.start
+
+    @property
+    def scored(self) -> int:
+        """Targets this window scores."""
+        return self.score_to - self.score_from
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A document begins: ``document`` is its number and ``position`` the stream index of its BOS."""
+
+    document: int
+    position: int
+
+
+@dataclass(frozen=True)
+class Past:
+    """What may be learned from, for every row.
+
+    Columns are right-aligned: the last column is the target directly before the row's score span (for a strategy that
+    peeks: the end of the span). For state shared by rows (scope document or stream) there is one row, the batch's
+    first, because the pasts of the others reach no further than the frontier.
+
+    Attributes:
+        tokens: [B,P] int64, the input token at every column.
+        targets: [B,P] int64, the token that followed it; ``HIDDEN_TARGET`` where not visible.
+        visible: [B,P] bool, the causality mask, built by the engine.
+        positions: [B,P] int64, stream index of every target; ``-1`` in padding.
+        in_span: [B,P] bool, True where the target lies in the row's own score span; only ever for one that peeks.
+        hidden: [B,P,D], as the strategies before this one leave it; where declared.
+        logits: [B,P,V] likewise.
+    """
+
+    tokens: Tensor
+    targets: Tensor
+    visible: Tensor
+    positions: Tensor
+    in_span: Tensor
+    hidden: Tensor | None = None
+    logits: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """The targets about to be scored, without the targets.
+
+    Attributes:
+        positions: [B,S] int64, stream index of every target; ``-1`` in padding.
+        documents: [B,S] int64, the document of the token before the target; ``-1`` in padding.
+        valid: [B,S] bool, False in padding.
+        frontier: the first target of the batch; whatever was observed lies before it.
+        trail: log-probabilities [B,S,V] of the frozen model and after each earlier strategy, where declared.
+    """
+
+    positions: Tensor
+    documents: Tensor
+    valid: Tensor
+    frontier: int
+    trail: tuple[Tensor, ...] = ()
+    _fold: Callable[[Fold, Tensor], Tensor] | None = field(default=None, repr=False)
+    _prefix: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64), repr=False)
+    _prefix_start: int = 0
+
+    def fold(self, update: Fold, start: Tensor) -> Tensor:
+        """State before every target, [B,S,*start.shape]; zero in padding; for a strategy that reads the trail.
+
+        ``start`` is the state at the frontier; the engine updates it with what each target of the batch was charged
+        under the entries of the trail, in order: ``update(state, charges [K]) -> state``, pure. A target's own charge
+        is used for later targets only, and the numbers are the same in block and step mode.
+        """
+        if self._fold is None:
+            raise UsageError("only a strategy that declares reads={'trail'} can fold over it")
+        states = self._fold(update, start)
+        placed = torch.zeros(*self.valid.shape, *start.shape, dtype=states.dtype, device=states.device)
+        placed[self.valid] = states
+        return placed
+
+    def preceding(self, k: int) -> Tensor:
+        """The ``k`` tokens before every target, oldest first: [B,S,k] int64.
+
+        ``NO_TOKEN`` stands where the context would reach before the start of the batch's first window, and in padding.
+        """
+        index = self.positions.unsqueeze(-1) - torch.arange(k, 0, -1, device=self.positions.device)
+        reachable = (index >= self._prefix_start) & self.valid.unsqueeze(-1)
+        found = self._prefix[torch.where(reachable, index - self._prefix_start, 0)]
+        return torch.where(reachable, found, NO_TOKEN)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Targets whose scores are in the ledger, in stream order, each handed out exactly once.
+
+    Attributes:
+        positions: [n] int64, consecutive.
+        tokens: [n] int64, the token before every target.
+        targets: [n] int64.
+        documents: [n] int64, document of the token before the target.
+        logprobs: [n] float64, natural log of the probability that was charged.
+        trail: [K,n] float64, what every entry of the query's trail would have been charged, in the same order; where
+            declared.
+        expected: [V] float64, how often every token was to be expected among the targets: the sum of the distributions
+            that this strategy was handed for them; where declared.
+    """
+
+    positions: Tensor
+    tokens: Tensor
+    targets: Tensor
+    documents: Tensor
+    logprobs: Tensor
+    trail: Tensor | None = None
+    expected: Tensor | None = None
+
+
+State = Mapping[str, Tensor | bytes | int]
+"""Flat state of a strategy, for digests, snapshots and resume."""

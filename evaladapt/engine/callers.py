@@ -1,0 +1,72 @@
+"""Calling the hooks of one strategy: with the arguments it asked for, and with its name on whatever goes wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pluggy
+
+from evaladapt.contract.capabilities import Capabilities
+from evaladapt.contract.composition import Composition, Member
+from evaladapt.contract.hooks import PROJECT, StrategyHooks
+from evaladapt.contract.rng import Rng
+from evaladapt.engine.clock import Clock
+from evaladapt.errors import EvaladaptError, PluginError
+
+
+class Caller:
+    """One strategy of a run, built, with its hook implementations."""
+
+    def __init__(self, member: Member, manager: pluggy.PluginManager, seed: int, clock: Clock) -> None:
+        self.alias = member.alias
+        self.capabilities: Capabilities = member.capabilities
+        self.rng = Rng(seed, member.alias)
+        self._clock = clock
+        self._plugin = self._blamed("its constructor", member.type.cls, member.options)
+        manager.register(self._plugin, name=member.alias)
+        self._implementations = {
+            name: implementation
+            for name in member.type.hooks
+            for implementation in getattr(manager.hook, name).get_hookimpls()
+            if implementation.plugin is self._plugin
+        }
+
+    @property
+    def focus(self) -> int | None:
+        """How many columns of the past, counted back from the score span, the strategy wants; None for all."""
+        return getattr(self._plugin, "focus", None)
+
+    @property
+    def horizon(self) -> int | None:
+        """Most targets of a batch that the strategy wants between two calls of ``observe``; None where it is open."""
+        return getattr(self._plugin, "horizon", None)
+
+    def implements(self, hook: str) -> bool:
+        """Whether the strategy has the hook."""
+        return hook in self._implementations
+
+    def call(self, hook: str, **arguments: Any) -> Any:
+        """Call a hook with those of ``arguments`` that the implementation names.
+
+        Raises:
+            PluginError: the strategy raised; the original exception is the cause.
+        """
+        implementation = self._implementations[hook]
+        wanted = {name: arguments[name] for name in implementation.argnames}
+        with self._clock.strategy(self.alias, hook):
+            return self._blamed(hook, implementation.function, **wanted)
+
+    def _blamed(self, where: str, function: Any, *positional: Any, **named: Any) -> Any:
+        try:
+            return function(*positional, **named)
+        except EvaladaptError:
+            raise
+        except Exception as error:  # anything a stranger's code raises ends the run under that strategy's name
+            raise PluginError(f"strategy {self.alias!r} raised {type(error).__name__} in {where}: {error}") from error
+
+
+def build_callers(composition: Composition, seed: int, clock: Clock) -> tuple[Caller, ...]:
+    """Construct the strategies of a run in a plugin manager of their own, in the composition's order."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(StrategyHooks)
+    return tuple(Caller(member, manager, seed, clock) for member in composition.members)

@@ -1,0 +1,145 @@
+"""One evaluation: the plan alone, then the composition, on the same text; out comes the run record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaladapt.artifact import Artifact
+from evaladapt.contract.composition import Composition
+from evaladapt.data.stream import TokenStream
+from evaladapt.engine.loop import Engine, Journal, Outcome, Progress, Settings
+from evaladapt.engine.paired import paired_difference
+from evaladapt.engine.record import (
+    CAUSAL,
+    NONCAUSAL,
+    ArtifactUsed,
+    DataUsed,
+    RunRecord,
+    clauses_of,
+    describe,
+    environment,
+    score,
+)
+from evaladapt.model.backend import Backend
+
+BASE, ADAPTED = "base", "adapted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to evaluate.
+
+    Attributes:
+        paths: files of the text, as they were named; none for the default text.
+        limited_from: targets of the stream before ``--limit-tokens`` cut it.
+        with_base: also score the plan alone, to compare with.
+        folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
+        resume: continue what an interrupted run of the same request left in ``folder``.
+    """
+
+    artifact: Artifact
+    model: Backend
+    stream: TokenStream
+    composition: Composition
+    settings: Settings
+    paths: tuple[str, ...] = ()
+    limited_from: int | None = None
+    with_base: bool = True
+    folder: Path | None = None
+    resume: bool = False
+
+
+def evaluate(
+    request: Request, progress: Callable[[str], Progress] | None = None, base: Outcome | None = None
+) -> RunRecord:
+    """Carry out the request.
+
+    Args:
+        request: what to run.
+        progress: called with the name of every pass; returns the callback for it.
+        base: outcome of the plan alone on the same text, where it is known already.
+    """
+    composition = request.composition
+    if base is None and request.with_base and composition.adaptive:
+        base = score_base(request, progress)
+    adapted = _pass(ADAPTED, request, composition, progress)
+    text_bytes = request.stream.text_bytes
+    final = score(composition.line, adapted, text_bytes)
+    noncausal = bool(composition.peeking)
+    return RunRecord(
+        verdict=NONCAUSAL if noncausal else CAUSAL,
+        artifact=_artifact_used(request.artifact, adapted),
+        data=_data_used(request),
+        settings=request.settings,
+        composition=describe(composition),
+        clauses=clauses_of(composition, adapted),
+        bpb=None if noncausal else final.bits_per_byte,
+        claimed_bpb=final.bits_per_byte if noncausal else None,
+        base=score(composition.base().line, base, text_bytes) if base else None,
+        adapted=final,
+        difference=paired_difference(base.document_nats, adapted.document_nats, document_bytes(request.stream))
+        if base
+        else None,
+        environment=environment(str(next(iter(dict(request.model.named_parameters()).values())).device)),
+    )
+
+
+def score_base(request: Request, progress: Callable[[str], Progress] | None = None) -> Outcome:
+    """Score the plan of the request alone."""
+    return _pass(BASE, request, request.composition.base(), progress)
+
+
+def document_bytes(stream: TokenStream) -> NDArray[np.int64]:
+    """Bytes of every document of a stream."""
+    return np.bincount(stream.documents, weights=stream.byte_lengths).astype(np.int64)
+
+
+def identity(request: Request, composition: Composition) -> str:
+    """Hash of everything that the ledger of a pass depends on; runs of one identity may continue each other."""
+    content = {
+        "artifact": request.artifact.sha256,
+        "stream": request.stream.sha256,
+        "composition": describe(composition),
+        "settings": asdict(request.settings),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _pass(name: str, request: Request, composition: Composition, progress: Callable[[str], Progress] | None) -> Outcome:
+    journal = None
+    if request.folder is not None:
+        journal = Journal(request.folder, name, identity(request, composition), request.resume)
+    engine = Engine(
+        request.model,
+        request.stream,
+        composition,
+        request.settings,
+        journal=journal,
+        progress=progress(name) if progress else None,
+    )
+    return engine.run()
+
+
+def _artifact_used(artifact: Artifact, outcome: Outcome) -> ArtifactUsed:
+    return ArtifactUsed(str(artifact.path), artifact.sha256, artifact.bytes, outcome.weights_digest)
+
+
+def _data_used(request: Request) -> DataUsed:
+    stream = request.stream
+    return DataUsed(
+        name=stream.name,
+        targets=stream.targets,
+        bytes=stream.text_bytes,
+        documents=stream.n_documents,
+        tokens_sha256=stream.sha256,
+        text_sha256=stream.text_sha256,
+        limited_from=request.limited_from,
+        paths=request.paths,
+    )

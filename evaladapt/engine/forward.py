@@ -1,0 +1,62 @@
+"""The model's forward over the rows of a part: whole rows in block mode, continued from a cache in step mode."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from evaladapt.engine.parts import Mode, Part
+from evaladapt.model.backend import Backend, IncrementalBackend
+
+
+class Forward(Protocol):
+    """Hidden states of a part's rows."""
+
+    def hidden(self, part: Part, inputs: Tensor) -> Tensor:
+        """[B,W,D] for ``inputs`` [B,W]; right wherever the part's targets and the rows' pasts are predicted."""
+
+
+class WholeRows:
+    """Reads every row from its start."""
+
+    def __init__(self, model: Backend) -> None:
+        self._model = model
+
+    def hidden(self, part: Part, inputs: Tensor) -> Tensor:
+        """All states."""
+        return self._model.hidden(inputs)
+
+
+class ContinuedRow:
+    """Reads a row's past when the row opens, and then one token at a time.
+
+    Weights change between batches only, and a batch opens with a row, so no cache outlives its weights.
+    """
+
+    def __init__(self, model: IncrementalBackend) -> None:
+        self._model = model
+        self._cache: Any = None
+        self._states: Tensor | None = None
+        self._read = 0
+
+    def hidden(self, part: Part, inputs: Tensor) -> Tensor:
+        """States of what was read of the row so far; zero after that."""
+        if part.opens_rows or self._states is None:
+            self._cache = self._model.start_cache(*inputs.shape)
+            self._states = inputs.new_zeros(*inputs.shape, self._model.hidden_size, dtype=self._dtype())
+            self._read = 0
+        known = part.spans[0].stop - 1 - part.windows[0].start
+        self._states[:, self._read : known] = self._model.extend(inputs[:, self._read : known], self._cache)
+        self._read = known
+        return self._states
+
+    def _dtype(self) -> Any:
+        return next(iter(dict(self._model.named_parameters()).values())).dtype
+
+
+def forward_for(model: Backend, mode: Mode) -> Forward:
+    """The forward of a mode; step mode reads whole rows where a model cannot continue one."""
+    if mode == "step" and isinstance(model, IncrementalBackend):
+        return ContinuedRow(model)
+    return WholeRows(model)

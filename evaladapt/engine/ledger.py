@@ -1,0 +1,191 @@
+"""The ledger: for every target its log-probability, once, in order; in memory as sums and a hash, on disk as lines.
+
+The file is append-only. One line is one batch: its number, its targets and their log-probabilities as float64 bytes in
+base64, closed by a checksum, so that a line torn by a crash is recognised and dropped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaladapt.errors import ContractViolation, EvaladaptError
+
+FORMAT = "evaladapt-ledger-1"
+
+
+@dataclass(frozen=True)
+class LedgerLine:
+    """One batch of a ledger file."""
+
+    batch: int
+    first: int
+    logprobs: NDArray[np.float64]
+    end_offset: int
+    """Bytes of the file up to and including this line."""
+
+
+class LedgerFile:
+    """Append-only file of one run; its first line says what run it belongs to."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+        self._header = json.dumps({"format": FORMAT, "run": identity}, sort_keys=True).encode() + b"\n"
+
+    def close(self) -> None:
+        """Stop appending."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def start(self) -> None:
+        """Begin a new file in place of whatever is there."""
+        self._file = self.path.open("wb", buffering=0)
+        self._write(self._header)
+
+    def resume(self, batches: int) -> Iterator[LedgerLine]:
+        """Yield the first ``batches`` lines and cut the file behind them, ready to append.
+
+        Raises:
+            EvaladaptError: the file belongs to another run or holds fewer whole lines.
+        """
+        offset = len(self._header)
+        for line in self.lines():
+            if line.batch >= batches:
+                break
+            offset = line.end_offset
+            yield line
+        self._file = self.path.open("r+b", buffering=0)
+        self._file.truncate(offset)
+        self._file.seek(offset)
+
+    def lines(self) -> Iterator[LedgerLine]:
+        """Whole lines, in order, up to the first torn or damaged one."""
+        with self.path.open("rb") as file:
+            if file.readline() != self._header:
+                raise EvaladaptError(f"{self.path} belongs to another run; give another --out, or leave out --resume")
+            offset = len(self._header)
+            for number, raw in enumerate(file):
+                offset += len(raw)
+                line = _parse(raw, number, offset)
+                if line is None:
+                    return
+                yield line
+
+    def append(self, batch: int, first: int, logprobs: NDArray[np.float64]) -> None:
+        """Write one batch.
+
+        Raises:
+            EvaladaptError: the file cannot be written, for instance because the disk is full.
+        """
+        body = json.dumps(
+            {"batch": batch, "first": first, "logprobs": base64.b64encode(logprobs.astype("<f8").tobytes()).decode()}
+        ).encode()
+        self._write(body + b" %08x\n" % zlib.crc32(body))
+
+    def _write(self, line: bytes) -> None:
+        if self._file is None:
+            raise EvaladaptError(f"the ledger {self.path} is not open")
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            raise EvaladaptError(f"the ledger {self.path} cannot be written: {error.strerror}") from error
+        if written != len(line):
+            raise EvaladaptError(f"the ledger {self.path} cannot be written: the disk is full")
+
+
+class Ledger:
+    """Sums over everything charged so far, in float64, with the hash of all of it.
+
+    Attributes:
+        due: the next target to be charged.
+        nats: Σ −ln p.
+        document_nats: the same by document of the target.
+    """
+
+    def __init__(self, targets: int, documents: NDArray[np.int32], file: LedgerFile | None = None) -> None:
+        self.targets = targets
+        self.due = 1
+        self.nats = 0.0
+        self.document_nats = np.zeros(int(documents[-1]) + 1, dtype=np.float64)
+        self._documents = documents
+        self._file = file
+        self._hasher = hashlib.sha256()
+        self._pending: list[NDArray[np.float64]] = []
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the log-probabilities as little-endian float64, in order."""
+        return self._hasher.hexdigest()
+
+    @property
+    def bits(self) -> float:
+        """Σ −log2 p."""
+        return self.nats / math.log(2)
+
+    def commit(self, first: int, logprobs: NDArray[np.float64]) -> None:
+        """Charge targets ``first`` onwards.
+
+        Raises:
+            ContractViolation: clause C4, when ``first`` is not the next target that is due.
+        """
+        due = self.due + sum(map(len, self._pending))
+        if first != due:
+            raise ContractViolation(f"target {first} came to be charged when {due} was due (clause C4)", clause="C4")
+        self._pending.append(logprobs)
+
+    def close_batch(self, batch: int) -> NDArray[np.float64]:
+        """Add the batch to the sums and the file; returns its log-probabilities."""
+        charged = np.concatenate(self._pending)
+        self._pending = []
+        if self._file is not None:
+            self._file.append(batch, self.due, charged)
+        self._add(charged)
+        return charged
+
+    def replay(self, line: LedgerLine) -> None:
+        """Add a batch that an interrupted run had charged."""
+        if line.first != self.due:
+            raise ContractViolation(f"the ledger continues at target {line.first}, not {self.due}", clause="C4")
+        self._add(line.logprobs)
+
+    def _add(self, charged: NDArray[np.float64]) -> None:
+        stop = self.due + len(charged)
+        documents = self._documents[self.due : stop]
+        self.nats -= float(charged.sum())
+        first, last = int(documents[0]), int(documents[-1])
+        self.document_nats[first : last + 1] -= np.bincount(documents - first, weights=charged)
+        self._hasher.update(charged.astype("<f8").tobytes())
+        self.due = stop
+
+    def finish(self) -> None:
+        """Assert that every target was charged.
+
+        Raises:
+            ContractViolation: clause C4.
+        """
+        if self.due != self.targets + 1:
+            raise ContractViolation(f"{self.due - 1} of {self.targets} targets were charged (clause C4)", clause="C4")
+
+
+def _parse(raw: bytes, number: int, offset: int) -> LedgerLine | None:
+    body, _, checksum = raw.rstrip(b"\n").rpartition(b" ")
+    if not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
+        return None
+    content = json.loads(body)
+    if content["batch"] != number:
+        return None
+    return LedgerLine(
+        number, content["first"], np.frombuffer(base64.b64decode(content["logprobs"]), dtype="<f8"), offset
+    )

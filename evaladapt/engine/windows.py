@@ -1,0 +1,116 @@
+"""From a plan to batches: windows are checked to cover every target exactly once, then grouped into rows.
+
+Whether the windows come from our plan or a stranger's, a target that would be scored twice or not at all ends the run.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from evaladapt.contract.mask import frontier
+from evaladapt.contract.views import StreamInfo, Window
+from evaladapt.errors import ContractViolation
+
+PADDING_ALLOWED = 1.25
+"""Rows of unequal size share a batch while padding adds at most a quarter."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive windows that are forwarded together."""
+
+    number: int
+    windows: tuple[Window, ...]
+
+    @property
+    def frontier(self) -> int:
+        """The first target of the batch."""
+        return frontier(self.windows)
+
+    @property
+    def end(self) -> int:
+        """One past the last target of the batch."""
+        return self.windows[-1].score_to
+
+
+def covering(windows: Iterable[Window], targets: int, plan: str) -> Iterator[Window]:
+    """Pass the windows on while they cover the targets 1 … N once each, in order.
+
+    Raises:
+        ContractViolation: clause C4, at the first window that leaves a gap, repeats a target or has no prefix.
+    """
+    due = 1
+    for window in windows:
+        if window.score_from != due:
+            wrong = "again" if window.score_from < due else f"although target {due} was not scored"
+            raise _broken_plan(plan, f"{window} would score target {window.score_from} {wrong}")
+        if not 0 <= window.start < window.score_from < window.score_to:
+            raise _broken_plan(plan, f"{window} is not of the form 0 <= start < score_from < score_to")
+        if window.score_to > targets + 1:
+            raise _broken_plan(plan, f"{window} reaches past the last target, {targets}")
+        due = window.score_to
+        yield window
+    if due != targets + 1:
+        raise _broken_plan(plan, f"it ends after target {due - 1} of {targets}")
+
+
+def cut_at_documents(windows: Iterable[Window], stream: StreamInfo) -> Iterator[Window]:
+    """Split score spans after every BOS, so that state can be reset before the new document's first token is scored.
+
+    The start of a window stays: what a target's row reads does not depend on where later documents begin.
+    """
+    starts = stream.document_starts
+    for window in windows:
+        score_from = window.score_from
+        first, last = bisect_left(starts, score_from), bisect_right(starts, window.score_to - 2)
+        for bos in starts[first:last]:
+            yield Window(window.start, score_from, bos + 1)
+            score_from = bos + 1
+        yield Window(window.start, score_from, window.score_to)
+
+
+def batches(
+    windows: Iterable[Window], rows: int, breaks: tuple[int, ...] = (), horizon: int | None = None
+) -> Iterator[Batch]:
+    """Group windows into batches of at most ``rows``.
+
+    Args:
+        windows: in stream order.
+        rows: most rows of a batch.
+        breaks: stream indices of BOS tokens; a batch ends with the window that scores one.
+        horizon: most targets of a batch, where that leaves it more than one window.
+    """
+    bos_targets = frozenset(breaks)
+    group: list[Window] = []
+    number = 0
+    for window in windows:
+        if group and not (_fits(group, window, rows) and _within(group, window, horizon)):
+            yield Batch(number, tuple(group))
+            group, number = [], number + 1
+        group.append(window)
+        if window.score_to - 1 in bos_targets:
+            yield Batch(number, tuple(group))
+            group, number = [], number + 1
+    if group:
+        yield Batch(number, tuple(group))
+
+
+def _fits(group: list[Window], window: Window, rows: int) -> bool:
+    if len(group) >= rows:
+        return False
+    together = [*group, window]
+    return all(
+        max(sizes) * len(sizes) <= PADDING_ALLOWED * sum(sizes)
+        for sizes in ([one.length for one in together], [one.scored for one in together])
+    )
+
+
+def _within(group: list[Window], window: Window, horizon: int | None) -> bool:
+    return horizon is None or window.score_to - group[0].score_from <= horizon
+
+
+def _broken_plan(plan: str, reason: str) -> ContractViolation:
+    return ContractViolation(f"the plan of {plan!r} breaks C4 (every target once, in order): {reason}", clause="C4",
+                             strategy=plan)  # fmt: skip

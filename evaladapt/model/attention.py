@@ -1,0 +1,48 @@
+"""Causal grouped-query attention behind one function.
+
+On CUDA with half-precision inputs the flash-attn package is used where it is importable; everywhere else torch's
+scaled-dot-product attention, which computes the same. ``transformer`` is the only caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+HALF_TYPES = (torch.float16, torch.bfloat16)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Causal attention of ``q [B, H, S, Dh]`` over ``k, v [B, G, S, Dh]``; returns ``[B, H, S, Dh]``.
+
+    ``G`` divides ``H``: consecutive groups of ``H / G`` query heads share one key and value head. Scores are divided
+    by ``sqrt(Dh)``. Position ``s`` reads positions ``0 .. s`` of its own row and nothing else. Where ``k`` and ``v``
+    hold more positions than ``q``, the queries are the last ones.
+    """
+    if q.shape[2] != k.shape[2]:
+        return _attend_to_longer(q, k, v)
+    flash = _flash_function() if q.is_cuda and q.dtype in HALF_TYPES else None
+    if flash is not None:
+        return flash(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), causal=True).transpose(1, 2)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+
+
+def _attend_to_longer(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same for queries at the end of a longer row; a single one reads everything and needs no mask."""
+    new, length = q.shape[2], k.shape[2]
+    mask = None if new == 1 else torch.ones(new, length, dtype=torch.bool, device=q.device).tril(length - new)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+
+
+@cache
+def _flash_function() -> Callable[..., Tensor] | None:
+    try:
+        from flash_attn import flash_attn_func
+    except ImportError:  # not installed, or built for another torch
+        return None
+    function: Callable[..., Tensor] = flash_attn_func
+    return function

@@ -1,0 +1,96 @@
+"""What the engine and the trainer ask of a model, and how one is built from an artifact's content.
+
+Other model families implement :class:`Backend`; the transformer here is one such family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from evaladapt.errors import ArtifactError, UsageError, near_miss
+from evaladapt.model.config import ModelConfig
+from evaladapt.model.transformer import Transformer
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A frozen or trainable causal language model.
+
+    ``hidden`` must be strictly causal, and no row's result may depend on another row.
+    """
+
+    @property
+    def vocab_size(self) -> int:
+        """Size of the last axis of the logits."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Size of the last axis of the hidden states."""
+
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+
+    @property
+    def context(self) -> int:
+        """Window length the model was trained on, in tokens."""
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """Final states ``[B, S, D]`` of ``tokens [B, S]`` int64."""
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits ``[B, S, V]`` of final states."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Weights by name; the order is the same in every process."""
+
+
+@runtime_checkable
+class IncrementalBackend(Backend, Protocol):
+    """A model that can continue rows it has read, which step mode uses where it is offered."""
+
+    def start_cache(self, rows: int, width: int) -> Any:
+        """An empty cache for ``rows`` rows of at most ``width`` tokens."""
+
+    def extend(self, tokens: Tensor, cache: Any) -> Tensor:
+        """Final states ``[B, S, D]`` of ``tokens [B, S]`` int64 that continue the rows of ``cache``,
+        and add them to it.
+
+        Equal to the last states of ``hidden`` over whole rows up to rounding, and bit for bit the same for the same
+        sequence of calls.
+        """
+
+
+def transformer_from_tensors(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Transformer:
+    """Build the transformer that ``config`` describes and fill it with copies of ``tensors``.
+
+    Raises :class:`ArtifactError` when the configuration is invalid, when a tensor is missing or not the model's, or
+    when a shape differs.
+    """
+    try:
+        model_config = ModelConfig.from_dict(config)
+    except UsageError as error:
+        raise ArtifactError(f"the model configuration cannot be used: {error}") from error
+    if len(tensors) < model_config.layers:
+        raise ArtifactError(
+            f"the model configuration says {model_config.layers} layers; there are {len(tensors)} tensors."
+        )
+    with torch.device("meta"):
+        model = Transformer(model_config)
+    expected = dict(model.named_parameters())
+    for name in tensors:
+        if name not in expected:
+            raise ArtifactError(f"tensor {name!r} is not part of this model.{near_miss(name, expected)}")
+    for name, parameter in expected.items():
+        if name not in tensors:
+            raise ArtifactError(f"tensor {name!r} of shape {list(parameter.shape)} is missing from the artifact.")
+        if tensors[name].shape != parameter.shape:
+            given, wanted = list(tensors[name].shape), list(parameter.shape)
+            raise ArtifactError(f"tensor {name!r} has shape {given}; the model configuration says {wanted}.")
+    weights = {name: tensor.detach().to(torch.float32, copy=True) for name, tensor in tensors.items()}
+    model.load_state_dict(weights, assign=True)
+    return model

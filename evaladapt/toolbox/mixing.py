@@ -1,0 +1,114 @@
+"""Mixtures and tilts of log-probabilities that stay distributions.
+
+Everything is in nats and works on the last axis of log-probabilities [..., V] unless stated. Weights are chosen before
+the target is seen; the only function that takes realised log-probabilities is the one that moves weights afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaladapt.errors import ContractViolation, UsageError
+
+
+def normalise(logprobs: Tensor) -> Tensor:
+    """Log-probabilities that sum to one, from any finite scores [..., V]."""
+    return torch.log_softmax(logprobs, -1)
+
+
+def normalisation_error(logprobs: Tensor) -> Tensor:
+    """``|sum p - 1|`` of every distribution [...], summed in float64."""
+    return (logprobs.double().exp().sum(-1) - 1.0).abs()
+
+
+def check_normalised(logprobs: Tensor, tolerance: float = 1e-5) -> None:
+    """Raise ``ContractViolation`` (C2) where some distribution is off by more than ``tolerance`` or not finite."""
+    error = normalisation_error(logprobs)
+    wrong = ~(error <= tolerance)
+    if bool(wrong.any()):
+        worst = error.nan_to_num(nan=math.inf).max().item()
+        raise ContractViolation(
+            f"{int(wrong.sum())} of {wrong.numel()} distributions do not sum to one (worst |sum - 1| = {worst:.3g}). "
+            "Normalise after combining, or mix distributions that are normalised.",
+            clause="C2",
+        )
+
+
+def linear_mix(log_p: Tensor, log_q: Tensor, weight: float | Tensor) -> Tensor:
+    """``log((1 - weight) p + weight q)``; weights in [0, 1], broadcast against [..., V] (so [..., 1] for one each)."""
+    share = torch.as_tensor(weight, dtype=log_p.dtype, device=log_p.device)
+    return torch.logaddexp(torch.log1p(-share) + log_p, torch.log(share) + log_q)
+
+
+def tilt(logprobs: Tensor, hint: Tensor, beta: float | Tensor) -> Tensor:
+    """Multiply the odds of one hinted token per position by ``exp(beta)`` and renormalise, exactly and without a sum.
+
+    ``hint`` int64 [...] is negative where there is none; ``beta`` (nats) is a number or [...]. The normaliser is
+    ``1 + p(hint) (exp(beta) - 1)``.
+    """
+    strength = torch.as_tensor(beta, dtype=logprobs.dtype, device=logprobs.device).expand(hint.shape)
+    strength = torch.where(hint >= 0, strength, torch.zeros_like(strength))[..., None]
+    place = hint.clamp_min(0)[..., None]
+    hinted = logprobs.gather(-1, place).exp()
+    log_normaliser = torch.log1p(hinted * torch.expm1(strength))
+    return (logprobs - log_normaliser).scatter_add(-1, place, strength)
+
+
+def uniform_log_weights(experts: int, like: Tensor | None = None) -> Tensor:
+    """The start of a mixture over K experts: ``-ln K`` each, float64 [K]."""
+    device = None if like is None else like.device
+    return torch.full((experts,), -math.log(experts), dtype=torch.float64, device=device)
+
+
+def mix_experts(log_weights: Tensor, experts: Tensor) -> Tensor:
+    """``log sum_k w_k p_k`` [..., V] from log-weights [..., K] and the experts' log-probabilities [..., K, V]."""
+    return torch.logsumexp(log_weights.to(experts.dtype)[..., None] + experts, -2)
+
+
+def fixed_share_update(log_weights: Tensor, realised: Tensor, share: float | Tensor) -> Tensor:
+    """Log-weights [..., K] after the experts gave a target the log-probabilities ``realised`` [..., K].
+
+    Bayes' rule, then every expert receives its part of the fraction ``share`` in [0, 1) of all weight (Herbster and
+    Warmuth 1998, with the share spread over all experts). The mixture's loss over T targets is at most that of any
+    sequence of experts with m switches plus ``ln K + m ln(K / share) - (T - 1 - m) ln(1 - share + share / K)``; with
+    share 0, at most the best expert's plus ``ln K``.
+    """
+    posterior = torch.log_softmax(log_weights + realised.to(log_weights.dtype), -1)
+    fraction = torch.as_tensor(share, dtype=posterior.dtype, device=posterior.device)
+    return torch.logaddexp(torch.log1p(-fraction) + posterior, torch.log(fraction) - math.log(posterior.shape[-1]))
+
+
+@dataclass(frozen=True)
+class SharedBlock:
+    """Log-weights [T, K] in force at every target of a block, and ``after`` it [K]."""
+
+    at_targets: Tensor
+    after: Tensor
+
+
+def fixed_share(log_weights: Tensor, realised: Tensor, share: float) -> SharedBlock:
+    """Run ``fixed_share_update`` over a block of targets in order; ``realised`` is [T, K].
+
+    The weights of a target depend on earlier targets only.
+    """
+    if not 0.0 <= share < 1.0:
+        raise UsageError(f"the switching share must be in [0, 1), got {share}.")
+    at_targets = []
+    for charges in realised:
+        at_targets.append(log_weights)
+        log_weights = fixed_share_update(log_weights, charges, share)
+    empty = log_weights.new_empty((0, len(log_weights)))
+    return SharedBlock(torch.stack(at_targets) if at_targets else empty, log_weights)
+
+
+def switching_bound(experts: int, targets: int, switches: int, share: float) -> float:
+    """What the mixture can lose, in nats, against the best sequence of experts with that many switches."""
+    stay = 1.0 - share + share / experts
+    price = math.log(experts) - (targets - 1 - switches) * math.log(stay)
+    if switches == 0:
+        return price
+    return math.inf if share == 0.0 else price + switches * math.log(experts / share)

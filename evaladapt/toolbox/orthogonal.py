@@ -1,0 +1,31 @@
+"""The nearest orthogonal matrix by the Newton-Schulz iteration of Muon (Jordan et al. 2024).
+
+Gradients or momenta of weight matrices go in; updates whose singular values are all near one come out. The trainer and
+the strategies that train at evaluation time both use it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic that drives singular values into about [0.7, 1.2] in five iterations."""
+ITERATIONS = 5
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """Approximate ``U V^T`` of each matrix of ``[N, R, C]``; singular values end near 1, a zero matrix stays zero.
+
+    torch's own Muon always iterates in bfloat16, which a CPU emulates slowly; here the type follows the device.
+    """
+    a, b, c = NEWTON_SCHULZ
+    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (torch.linalg.matrix_norm(x.float(), keepdim=True) + 1e-7).to(x.dtype)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + torch.baddbmm(gram, gram, gram, beta=b, alpha=c) @ x
+    orthogonal: Tensor = (x.mT if tall else x).to(matrices.dtype)
+    return orthogonal

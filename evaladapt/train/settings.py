@@ -1,0 +1,110 @@
+"""How to train: the numbers of a preset, read from TOML and checked. No torch import.
+
+A preset file has two tables, ``[model]`` (see ``evaladapt.model.config``; the vocabulary comes from the tokenizer) and
+``[train]`` (the fields of :class:`TrainSettings`). The command line picks one; the trainer obeys it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from evaladapt.errors import UsageError, near_miss
+from evaladapt.model.config import ModelConfig
+
+PRESET_FOLDER = Path(__file__).parent / "presets"
+MAY_BE_ZERO = ("matrix_weight_decay", "embedding_weight_decay", "warmup_steps", "warmdown_fraction", "ema_decay")
+FRACTIONS = ("matrix_momentum", "ema_decay", "warmdown_fraction", "adam_beta1", "adam_beta2")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything about a training but its data, its length and its seed. Learning rates are peaks."""
+
+    rows: int = 8
+    """Windows per step; a window has the model's ``context`` tokens."""
+    matrix_lr: float = 0.02
+    matrix_momentum: float = 0.95
+    matrix_weight_decay: float = 0.04
+    embedding_lr: float = 0.02
+    embedding_weight_decay: float = 0.0
+    scalar_lr: float = 0.02
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.95
+    clip_norm: float = 1.0
+    ema_decay: float = 0.99
+    warmup_steps: int = 20
+    warmdown_fraction: float = 0.4
+    """Share of the budget, at its end, over which learning rates fall linearly to zero."""
+    validate_every: int = 200
+    """Steps between validations; there is always one at the end."""
+    validation_tokens: int = 32_768
+    """Tokens scored per source in one validation."""
+    checkpoint_minutes: float = 3.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self._check(field.name, getattr(self, field.name), whole=field.type == "int")
+
+    def _check(self, name: str, value: object, *, whole: bool) -> None:
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            kind = "a whole number" if whole else "a number"
+            raise UsageError(f"train: {name} must be {kind}, not {value!r}.")
+        low_enough = value >= 0 if name in MAY_BE_ZERO else value > 0
+        if not low_enough or value == float("inf") or (name in FRACTIONS and value > 1):
+            bounds = "between 0 and 1" if name in FRACTIONS else "positive and finite"
+            raise UsageError(f"train: {name} must be {bounds}, not {value!r}.")
+
+    def to_dict(self) -> dict[str, int | float]:
+        """The settings as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainSettings:
+        """Build from a TOML table; an unknown name is an error."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise UsageError(f"train: unknown option {name!r}.{near_miss(name, known)} Known: {', '.join(known)}.")
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model and how to train it."""
+
+    model: ModelConfig
+    settings: TrainSettings
+
+
+def preset_names() -> list[str]:
+    """Names that :func:`load_preset` takes without a path."""
+    return sorted(path.stem for path in PRESET_FOLDER.glob("*.toml"))
+
+
+def preset_path(name: str) -> Path:
+    """The file of a built-in preset. Raises :class:`UsageError` for an unknown name."""
+    if name not in preset_names():
+        known = ", ".join(preset_names())
+        raise UsageError(f"preset {name!r} does not exist.{near_miss(name, preset_names())} Presets: {known}.")
+    return PRESET_FOLDER / f"{name}.toml"
+
+
+def load_preset(path: Path, vocab_size: int) -> Preset:
+    """Read a preset file for a tokenizer of ``vocab_size`` pieces."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}. Built-in presets: {', '.join(preset_names())}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} is not a TOML file: {error}") from error
+    for name in tables:
+        if name not in ("model", "train"):
+            raise UsageError(f"{path}: unknown table [{name}]. A preset has [model] and [train].")
+    model, train = tables.get("model", {}), tables.get("train", {})
+    if "vocab_size" in model:
+        raise UsageError(f"{path}: vocab_size does not belong in a preset; it is taken from the tokenizer.")
+    return Preset(ModelConfig.from_dict({**model, "vocab_size": vocab_size}), TrainSettings.from_dict(train))

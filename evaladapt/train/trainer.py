@@ -1,0 +1,290 @@
+"""The training loop: from a job to ``final.safetensors``, resumable at every step.
+
+The command line describes the job; the loader gives windows, the optimisers move the weights, the average follows, and
+the folder ``out`` collects metrics, checkpoints and the finished model, which ``evaladapt pack`` takes from there.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from evaladapt.data.files import write_atomically
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.errors import EXIT_INTERRUPTED, DataError, EvaladaptError
+from evaladapt.model.allocator import keep_freed_memory
+from evaladapt.model.config import ModelConfig
+from evaladapt.model.device import choose_device
+from evaladapt.model.transformer import Transformer
+from evaladapt.train.averaging import WeightAverage
+from evaladapt.train.checkpoint import (
+    CHECKPOINT_NAME,
+    MODEL_NAME,
+    NamedTensors,
+    prefixed,
+    read_tensors,
+    without_prefix,
+    write_tensors,
+)
+from evaladapt.train.groups import OptimizerSet, weight_groups
+from evaladapt.train.loader import Loader, Source, TokenBatch, read_source
+from evaladapt.train.reporting import MetricsFile, ProgressReport, StepMetrics, ValidationMetrics
+from evaladapt.train.schedule import Budget, rate_multiplier
+from evaladapt.train.settings import TrainSettings
+from evaladapt.train.validation import bits_per_byte, held_out
+
+SMOOTHING = 0.95
+DIVERGED_NATS = 1.0
+TOKENIZER_NAME = "tokenizer.model"
+
+
+class TrainingDiverged(EvaladaptError):
+    """The loss left the numbers or rose far above its best."""
+
+
+class TrainingInterrupted(EvaladaptError):
+    """Ctrl-C or a termination signal; a checkpoint was written."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Everything a training depends on."""
+
+    model: ModelConfig
+    settings: TrainSettings
+    sources: tuple[Source, ...]
+    tokenizer: Tokenizer
+    budget: Budget
+    out: Path
+    seed: int = 0
+    resume: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change between a checkpoint and its continuation; the budget may change."""
+        return {
+            "model": self.model.to_dict(),
+            "settings": self.settings.to_dict(),
+            "sources": [[source.name, source.weight] for source in self.sources],
+            "tokenizer_sha256": self.tokenizer.sha256,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training ended. ``val_bpb`` is that of the averaged weights, which are the ones written."""
+
+    path: Path
+    steps: int
+    tokens: int
+    seconds: float
+    val_bpb: dict[str, float]
+
+
+@dataclass
+class _Position:
+    """Where a training stands; the numbers of a checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    smoothed_loss: float = math.nan
+    best_loss: float = math.inf
+    loader: list[int] = field(default_factory=list)
+    average_updates: int = 0
+
+
+class Trainer:
+    """One training. Build it, then :meth:`run` it."""
+
+    def __init__(self, job: TrainJob, report: ProgressReport) -> None:
+        self._job = job
+        self._report = report
+        self._device = choose_device("auto")
+        if self._device.type == "cpu":
+            keep_freed_memory()
+        torch.manual_seed(job.seed)
+        self.model = Transformer(job.model).to(self._device)
+        self._optimizers = OptimizerSet(weight_groups(self.model.named_parameters()), job.settings)
+        self._average = WeightAverage(self.model, job.settings.ema_decay)
+        vocab, context = job.model.vocab_size, job.model.context
+        self._loader = Loader(job.sources, vocab, job.settings.rows, context, job.seed)
+        pieces, tokens = job.tokenizer.piece_bytes, job.settings.validation_tokens
+        self._held_out = [
+            held_out(source.name, read_source(source, "val", vocab), context, tokens, pieces) for source in job.sources
+        ]
+        self._position = _Position()
+        self._stop_signal = 0
+        if job.resume:
+            self._load_checkpoint()
+        elif (job.out / CHECKPOINT_NAME).exists():
+            raise DataError(f"{job.out} holds a training already. Continue it with --resume, or choose another --out.")
+
+    def run(self) -> TrainResult:
+        """Train to the end of the budget and write the averaged weights.
+
+        Raises:
+            TrainingDiverged: the loss is not finite or rose; the last checkpoint stays.
+            TrainingInterrupted: a signal came; the checkpoint is at the last finished step.
+        """
+        write_atomically(self._job.out / TOKENIZER_NAME, [self._job.tokenizer.model_bytes])
+        metrics = MetricsFile(self._job.out, self._position.step)
+        try:
+            with self._signals_noted():
+                self._train(metrics)
+            return self._finish(metrics)
+        finally:
+            self._report.close()
+
+    def _train(self, metrics: MetricsFile) -> None:
+        clock = _Clock(self._position.seconds)
+        saved_at = clock.seconds()
+        settings = self._job.settings
+        while (progress := self._job.budget.progress(self._position.step, clock.seconds())) < 1:
+            began = clock.seconds()
+            done = self._step(progress, clock.seconds)
+            metrics.append(done)
+            self._report.step(done, progress, self._batch_tokens / max(clock.seconds() - began, 1e-9))
+            if done.step % settings.validate_every == 0:
+                self._validate(metrics)
+            self._position.seconds = clock.seconds()
+            if self._stop_signal:
+                self._save_checkpoint()
+                raise TrainingInterrupted(
+                    f"interrupted after step {done.step}; the checkpoint is in {self._job.out}. "
+                    "Continue with the same command and --resume."
+                )
+            if clock.seconds() - saved_at >= 60 * settings.checkpoint_minutes:
+                self._save_checkpoint()
+                saved_at = clock.seconds()
+
+    def _step(self, progress: float, seconds: Callable[[], float]) -> StepMetrics:
+        settings, step = self._job.settings, self._position.step
+        rate = rate_multiplier(step, progress, settings.warmup_steps, settings.warmdown_fraction)
+        loss = self._loss(self._loader.next_batch())
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+        nats, length = float(loss.detach()), float(norm)
+        self._watch(nats, length, step + 1, rate)
+        self._optimizers.step(rate)
+        self._average.update()
+        self._position.step = step + 1
+        tokens = (step + 1) * self._batch_tokens
+        return StepMetrics(step + 1, tokens, round(seconds(), 3), nats, length, rate)
+
+    def _loss(self, batch: TokenBatch) -> torch.Tensor:
+        inputs, targets = batch.inputs.to(self._device), batch.targets.to(self._device)
+        with self._precision():
+            logits = self.model(inputs)
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+
+    def _precision(self) -> Any:
+        """Bfloat16 products on CUDA; a CPU emulates them too slowly and stays with float32."""
+        return torch.autocast("cuda", torch.bfloat16) if self._device.type == "cuda" else nullcontext()
+
+    @property
+    def _batch_tokens(self) -> int:
+        return self._job.settings.rows * self._job.model.context
+
+    def _watch(self, loss: float, norm: float, step: int, rate: float) -> None:
+        """Stop before broken numbers reach the weights."""
+        position = self._position
+        start = loss if math.isnan(position.smoothed_loss) else position.smoothed_loss
+        position.smoothed_loss = SMOOTHING * start + (1 - SMOOTHING) * loss
+        position.best_loss = min(position.best_loss, position.smoothed_loss)
+        if math.isfinite(loss + norm) and position.smoothed_loss < position.best_loss + DIVERGED_NATS:
+            return
+        saved = self._job.out / CHECKPOINT_NAME
+        kept = f"The last checkpoint is {saved}." if saved.exists() else "There is no checkpoint yet."
+        raise TrainingDiverged(
+            f"training diverged at step {step}: loss {loss:.4g}, gradient norm {norm:.4g}, best smoothed loss "
+            f"{position.best_loss:.4f}, learning rates at x{rate:.3f}. {kept} Start again with smaller matrix_lr, "
+            "embedding_lr and scalar_lr, or more warmup_steps."
+        )
+
+    def _validate(self, metrics: MetricsFile) -> dict[str, float]:
+        with self._average.applied():
+            figures = {data.name: bits_per_byte(self.model, data, self._device) for data in self._held_out}
+        measured = ValidationMetrics(self._position.step, round(self._position.seconds, 3), figures)
+        metrics.append(measured)
+        self._report.validation(measured)
+        return figures
+
+    def _finish(self, metrics: MetricsFile) -> TrainResult:
+        position = self._position
+        figures = self._validate(metrics)
+        tokens = position.step * self._batch_tokens
+        self._save_checkpoint()
+        story = {"steps": position.step, "tokens": tokens, "seconds": round(position.seconds, 1), "val_bpb": figures}
+        path = self._job.out / MODEL_NAME
+        means = {name: mean.cpu() for name, mean in self._average.means.items()}
+        write_tensors(path, NamedTensors(means, {**self._job.identity(), **story, "torch": torch.__version__}))
+        return TrainResult(path, position.step, tokens, position.seconds, figures)
+
+    def _save_checkpoint(self) -> None:
+        self._position.loader = self._loader.state()
+        self._position.average_updates = self._average.updates
+        tensors = {
+            **prefixed("weights", dict(self.model.named_parameters())),
+            **prefixed("average", self._average.means),
+            **prefixed("optimizer", self._optimizers.state_tensors()),
+        }
+        facts = {"identity": self._job.identity(), "position": asdict(self._position)}
+        write_tensors(self._job.out / CHECKPOINT_NAME, NamedTensors(tensors, facts))
+
+    def _load_checkpoint(self) -> None:
+        path = self._job.out / CHECKPOINT_NAME
+        if not path.exists():
+            raise DataError(f"{path} does not exist: nothing to resume. Start the training without --resume.")
+        content = read_tensors(path)
+        before, now = content.facts["identity"], self._job.identity()
+        changed = [name for name in now if before.get(name) != now[name]]
+        if changed:
+            name = changed[0]
+            raise DataError(
+                f"{self._job.out}: the checkpoint was made with another {name}: {before.get(name)}, now {now[name]}. "
+                "Give the same options, or start afresh in another --out."
+            )
+        self.model.load_state_dict(without_prefix("weights", content.tensors))
+        self._optimizers.load_state_tensors(without_prefix("optimizer", content.tensors))
+        self._position = _Position(**content.facts["position"])
+        self._average.load(without_prefix("average", content.tensors), self._position.average_updates)
+        self._loader.load_state(self._position.loader)
+
+    @contextmanager
+    def _signals_noted(self) -> Iterator[None]:
+        """The first Ctrl-C or termination waits for the step's end; a second one acts at once."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            if self._stop_signal:
+                raise KeyboardInterrupt
+            self._stop_signal = number
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _Clock:
+    """Seconds of training, going on from where a checkpoint left off."""
+
+    def __init__(self, seconds_before: float) -> None:
+        self._began = time.monotonic() - seconds_before
+
+    def seconds(self) -> float:
+        """Seconds since the first start, pauses excluded."""
+        return time.monotonic() - self._began

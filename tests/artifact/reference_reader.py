@@ -1,0 +1,96 @@
+"""artifacts/FORMAT.md as plain Python: a second reader, sharing no line with the first. Slow, trusting, for tests."""
+
+import json
+import lzma
+import math
+import struct
+
+WEIGHTS = (1073741824, 984625594, 902905666, 827968134, 759250125, 696235434, 638450708, 585461913)
+MASK = 2**64 - 1
+
+
+def read(data: bytes) -> tuple[dict, dict[str, list[float]], bytes]:
+    """Manifest, flat weights and tokenizer."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    manifest = json.loads(header.pop("__metadata__")["evaladapt"])
+    body = data[8 + length :]
+    stored = {name: body[slice(*entry["data_offsets"])] for name, entry in header.items()}
+    weights = {}
+    for name, entry in manifest["tensors"].items():
+        if entry["quantizer"] == "float16@1":
+            weights[name] = halves(stored[name])
+        else:
+            weights[name] = rows(entry, stored[f"{name}.codes"], halves(stored[f"{name}.scales"]))
+    tokenizer = stored["tokenizer"]
+    if manifest["tokenizer"]["coder"] == "lzma@1":
+        tokenizer = unpack_lzma(tokenizer)
+    return manifest, weights, tokenizer
+
+
+def halves(data: bytes) -> list[float]:
+    return list(struct.unpack(f"<{len(data) // 2}e", data))
+
+
+def unpack_lzma(data: bytes) -> bytes:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**23, "lc": 0, "lp": 0, "pb": 0}]
+    return lzma.decompress(data, lzma.FORMAT_RAW, filters=filters)
+
+
+def rows(entry: dict, data: bytes, scales: list[float]) -> list[float]:
+    top = 2 ** (entry["bits"] - 1) - 1
+    columns = math.prod(entry["shape"]) // len(scales)
+    lzma_coded = entry["coder"] == "lzma@1"
+    symbols = unpack_lzma(data) if lzma_coded else range_symbols(data, len(scales), columns, top)
+    return [(s - top) * scales[i // columns] * 2.0 ** entry["exponent"] for i, s in enumerate(symbols)]
+
+
+def range_symbols(data: bytes, height: int, width: int, top: int) -> list[int]:
+    classes, symmetric, rest = data[0], data[1], data[2:]
+    thresholds, rest = rest[: classes - 1], rest[classes - 1 :]
+    levels = []
+    if classes > 1:
+        levels, rest = [rest[:16], rest[16:32]], rest[32:]
+    size = top + 1 if symmetric else 2 * top + 1
+    tables, rest = [rest[size * k : size * (k + 1)] for k in range(classes)], rest[size * classes :]
+    coder = RangeDecoder(rest)
+    down, across = [0] * height, [0] * width
+    if classes > 1:
+        down = [coder.symbol(frequencies(levels[0])) for _ in range(height)]
+        across = [coder.symbol(frequencies(levels[1])) for _ in range(width)]
+    symbols = [0] * (height * width)
+    for index, table in enumerate(tables):
+        counts = frequencies(table + table[-2::-1] if symmetric else table)
+        for at in range(len(symbols)):
+            level = down[at // width] + across[at % width]
+            if sum(threshold <= level for threshold in thresholds) == index:
+                symbols[at] = coder.symbol(counts)
+    return symbols
+
+
+def frequencies(table: bytes) -> list[int]:
+    weights = [0 if byte == 255 else WEIGHTS[byte % 8] >> (byte // 8) for byte in table]
+    counts = [1 + weight * (2**24 - len(table)) // sum(weights) for weight in weights]
+    counts[weights.index(max(weights))] += 2**24 - sum(counts)
+    return counts
+
+
+class RangeDecoder:
+    def __init__(self, data: bytes) -> None:
+        self.words = iter([word for (word,) in struct.iter_unpack("<I", data)])
+        self.lower, self.range = 0, MASK
+        self.point = next(self.words, 0) << 32 | next(self.words, 0)
+
+    def symbol(self, counts: list[int]) -> int:
+        step = self.range >> 24
+        quantile = ((self.point - self.lower) & MASK) // step
+        symbol, below = 0, 0
+        while quantile >= below + counts[symbol]:
+            below += counts[symbol]
+            symbol += 1
+        self.lower = (self.lower + step * below) & MASK
+        self.range = step * counts[symbol]
+        if self.range < 2**32:
+            self.lower, self.range = (self.lower << 32) & MASK, self.range << 32
+            self.point = (self.point << 32 | next(self.words, 0)) & MASK
+        return symbol

@@ -1,0 +1,119 @@
+"""The commands ``pack`` and ``artifact show`` as a person runs them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from evaladapt.artifact import read_artifact
+from evaladapt.cli.main import invoke
+from evaladapt.data.tokenizer import train_tokenizer
+from evaladapt.train.checkpoint import NamedTensors, write_tensors
+from tests.artifact.golden_input import GOLDEN
+from tests.tiny import tiny_model
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory):
+    """A folder as the trainer leaves it."""
+    folder = tmp_path_factory.mktemp("training")
+    tokenizer = train_tokenizer(["a quick brown fox jumps over a lazy dog. " * 20], 300)
+    model = tiny_model(vocabulary=tokenizer.vocab_size)
+    facts = {"model": model.config.to_dict(), "tokenizer_sha256": tokenizer.sha256, "steps": 7}
+    write_tensors(folder / "final.safetensors", NamedTensors(dict(model.named_parameters()), facts))
+    (folder / "tokenizer.model").write_bytes(tokenizer.model_bytes)
+    return folder
+
+
+def run(*arguments):
+    return invoke([str(argument) for argument in arguments])
+
+
+def test_pack_then_show(training, tmp_path, capsys):
+    out = tmp_path / "m.eva"
+    assert run("pack", training, "--out", out, "--json") == 0
+    packed = json.loads(capsys.readouterr().out)
+    assert packed["bytes"] == out.stat().st_size
+    assert packed["metadata"]["steps"] == 7
+    artifact = read_artifact(out)
+    assert artifact.sha256 == packed["sha256"]
+    assert artifact.tokenizer_model == (training / "tokenizer.model").read_bytes()
+    torch.testing.assert_close(
+        artifact.tensors["embedding"],
+        tiny_model(vocabulary=artifact.model_config["vocab_size"]).embedding,
+        atol=0.02,
+        rtol=0,
+    )
+    assert run("artifact", "show", out, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == packed
+    assert run("artifact", "show", out) == 0
+    shown = capsys.readouterr().out
+    assert packed["sha256"] in shown
+    assert "vocab_size" in shown
+
+
+def test_bits_by_pattern(training, tmp_path, capsys):
+    out = tmp_path / "m.eva"
+    assert (
+        run("pack", training / "final.safetensors", "--out", out, "--bits", "5", "--bits", "*embed*=7", "--json") == 0
+    )
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert {group["bits"] for group in groups if group["name"] == "embedding"} == {7}
+
+
+def test_a_limit_is_kept_or_refused(training, tmp_path, capsys):
+    run("pack", training, "--out", tmp_path / "m.eva", "--json")
+    size = json.loads(capsys.readouterr().out)["bytes"]
+    out = tmp_path / "small.eva"
+    assert run("pack", training, "--out", out, "--max-bytes", size - 100) == 5
+    assert "over the limit" in capsys.readouterr().err
+    assert not out.exists()
+    assert run("pack", training, "--out", out, "--max-bytes", size - 100, "--fit") == 0
+    assert out.stat().st_size <= size - 100
+
+
+WRONG = {
+    "fit without a limit": (["--fit"], 2, "--max-bytes"),
+    "bits of no kind": (["--bits", "six"], 2, "neither N nor PATTERN=N"),
+    "bits out of range": (["--bits", "3"], 2, "4 to 8 bits"),
+    "no tokenizer": (["--tokenizer", "missing.model"], 5, "missing.model"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_options_say_what_is_wrong(training, tmp_path, capsys, case):
+    options, code, words = WRONG[case]
+    assert run("pack", training, "--out", tmp_path / "m.eva", *options) == code
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "m.eva").exists()
+
+
+def test_another_tokenizer_is_refused(training, tmp_path, capsys):
+    other = tmp_path / "other.model"
+    other.write_bytes(train_tokenizer(["something else entirely " * 30], 290).model_bytes)
+    assert run("pack", training, "--tokenizer", other, "--out", tmp_path / "m.eva") == 5
+    assert "do not belong together" in capsys.readouterr().err
+
+
+def test_a_training_that_is_not_there(tmp_path, capsys):
+    assert run("pack", tmp_path, "--out", tmp_path / "m.eva") == 5
+    assert "evaladapt train" in capsys.readouterr().err
+
+
+def test_show_of_damage_is_one_json_object(tmp_path, golden, capsys):
+    path = tmp_path / "cut.eva"
+    path.write_bytes(golden[:-1])
+    assert run("artifact", "show", path, "--json") == 5
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["type"] == "DamagedArtifact"
+    assert "cut off" in error["message"]
+
+
+def test_show_needs_no_torch():
+    code = (
+        "import sys; from evaladapt.cli.main import invoke; "
+        f"assert invoke(['artifact', 'show', {str(GOLDEN)!r}]) == 0; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,54 @@
+"""The promise of the format: the golden file's bytes and its decoded numbers do not change within version 1."""
+
+import hashlib
+
+import torch
+
+from evaladapt.artifact import open_artifact, read_artifact
+from tests.artifact import golden_input, reference_reader
+
+FILE_SHA256 = "8a2a2e9b5b452b58e8a7623859b3f3ab7fd6ea093c715e32944d4a3e7b1d8e24"
+WEIGHTS_SHA256 = "6bf3cd66a310d935b9c20012a8909a4bd4bc060f1957909ef065f4bc6db28d50"
+
+
+def test_the_committed_file_is_the_promised_one(golden):
+    assert hashlib.sha256(golden).hexdigest() == FILE_SHA256
+
+
+def test_the_writer_still_makes_the_same_bytes(tmp_path, golden):
+    written = golden_input.write(tmp_path / "again.eva")
+    assert written.sha256 == FILE_SHA256
+    assert written.bytes == len(golden)
+    assert (tmp_path / "again.eva").read_bytes() == golden
+
+
+def test_the_reader_still_makes_the_same_numbers():
+    artifact = read_artifact(golden_input.GOLDEN)
+    digest = hashlib.sha256()
+    for _, tensor in sorted(artifact.tensors.items()):
+        assert tensor.dtype == torch.float32
+        digest.update(tensor.numpy().astype("<f4").tobytes())
+    assert digest.hexdigest() == WEIGHTS_SHA256
+    assert artifact.tokenizer_model == golden_input.TOKENIZER
+    assert artifact.model_config == golden_input.CONFIG
+    assert artifact.metadata == golden_input.METADATA
+    assert {name: tensor.shape for name, tensor in artifact.tensors.items()} == {
+        name: tensor.shape for name, tensor in golden_input.tensors().items()
+    }
+
+
+def test_a_reader_written_from_the_format_page_agrees(golden):
+    manifest, weights, tokenizer = reference_reader.read(golden)
+    artifact = read_artifact(golden_input.GOLDEN)
+    assert {name: tensor.flatten().tolist() for name, tensor in artifact.tensors.items()} == weights
+    assert tokenizer == artifact.tokenizer_model
+    assert manifest["model"] == artifact.model_config
+
+
+def test_the_golden_file_uses_classes_and_no_foreign_coder():
+    """Bytes made by liblzma may change with its version, so the golden file holds none."""
+    file = open_artifact(golden_input.GOLDEN)
+    assert {entry.coder for entry in file.manifest.tensors.values()} == {"range@1", "raw@1"}
+    assert {entry.bits for entry in file.manifest.tensors.values()} == {5, 6, 16}
+    assert file.manifest.tokenizer.coder == "raw@1"
+    assert file.stored["blocks.0.up.codes"].data[0] > 1

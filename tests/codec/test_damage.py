@@ -1,0 +1,109 @@
+"""Files that are whole but not for here; files that are not whole are in test_container."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from evaladapt.artifact import write_artifact
+from evaladapt.codec import decode as decoding
+from evaladapt.codec.container import read_evz
+from evaladapt.codec.frozen import load_frozen
+from evaladapt.codec.problems import CodecError
+from evaladapt.errors import ContractViolation, DataError, PluginError, UsageError
+from tests.codec.files import WORDS, decode_with, encode_with
+from tests.strategies import StreamUnigram, Train
+from tests.tiny import tiny_model
+
+CONTENT = WORDS[:120]
+
+
+@pytest.fixture(scope="module")
+def written(frozen, tmp_path_factory):
+    path = tmp_path_factory.mktemp("written") / "x.evz"
+    encode_with(frozen, CONTENT, path, StreamUnigram)
+    return path
+
+
+def refused(frozen, path, folder, error, *classes):
+    out = folder / "out" / "x.txt"
+    with pytest.raises(error) as caught:
+        decode_with(frozen, path, out, *classes)
+    assert not out.parent.exists() or not list(out.parent.iterdir())
+    return str(caught.value)
+
+
+def rewritten(path, folder, **fields):
+    """The file with other contents and a right checksum."""
+    other = folder / "other.evz"
+    other.write_bytes(dataclasses.replace(read_evz(path), **fields).pack())
+    return other
+
+
+def test_a_damaged_file_leaves_nothing_behind(frozen, written, tmp_path):
+    content = bytearray(written.read_bytes())
+    content[-20] ^= 1
+    (tmp_path / "x.evz").write_bytes(content)
+    assert "checksum" in refused(frozen, tmp_path / "x.evz", tmp_path, CodecError, StreamUnigram)
+
+
+def test_another_artifact(frozen, written, tmp_path):
+    model = tiny_model(seed=1, vocabulary=frozen.tokenizer.vocab_size)
+    weights = dict(model.named_parameters())
+    write_artifact(tmp_path / "o.eva", model.config.to_dict(), weights, frozen.artifact.tokenizer_model, {})
+    other = load_frozen(tmp_path / "o.eva", torch.device("cpu"))
+    assert "written with the artifact" in refused(other, written, tmp_path, CodecError, StreamUnigram)
+
+
+def test_other_options(frozen, written, tmp_path):
+    recipe = dataclasses.replace(read_evz(written).recipe, options={"sliding": {"stride": 8}})
+    other = rewritten(written, tmp_path, recipe=recipe)
+    assert "other default options" in refused(frozen, other, tmp_path, CodecError, StreamUnigram)
+
+
+def test_another_seed(frozen, written, tmp_path):
+    other = rewritten(written, tmp_path, recipe=dataclasses.replace(read_evz(written).recipe, seed=1))
+    assert "other default options" in refused(frozen, other, tmp_path, CodecError, StreamUnigram)
+
+
+def test_another_composition(frozen, written, tmp_path):
+    assert "other versions" in refused(frozen, written, tmp_path, CodecError, Train, StreamUnigram)
+
+
+def test_a_strategy_that_is_not_installed(frozen, written, tmp_path):
+    with pytest.raises(PluginError, match="no strategy 'streamunigram' is installed"):
+        decoding.decode(frozen, written, tmp_path / "x.txt")
+
+
+def test_an_option_that_does_not_exist(frozen, written, tmp_path):
+    recipe = dataclasses.replace(read_evz(written).recipe, options={"sliding": {"strride": 8}})
+    other = rewritten(written, tmp_path, recipe=recipe)
+    assert "strride" in refused(frozen, other, tmp_path, UsageError, StreamUnigram)
+
+
+def test_a_machine_whose_arithmetic_differs(frozen, written, tmp_path):
+    identity = dataclasses.replace(read_evz(written).identity, canary=b"\1" * 8)
+    other = rewritten(written, tmp_path, identity=identity)
+    said = refused(frozen, other, tmp_path, CodecError, StreamUnigram)
+    assert "this machine's arithmetic is not that of the one which wrote the file" in said
+    assert torch.__version__ in said
+
+
+def test_a_forged_payload_is_not_passed_off_as_the_text(frozen, written, tmp_path):
+    payload = bytearray(read_evz(written).payload)
+    payload[len(payload) // 2] ^= 16
+    for forged in (bytes(payload), bytes(payload[:30]), bytes(payload) + b"\1" * 12, b""):
+        other = rewritten(written, tmp_path, payload=forged)
+        assert "does not come back" in refused(frozen, other, tmp_path, ContractViolation, StreamUnigram)
+
+
+def test_a_forged_length(frozen, written, tmp_path):
+    file = read_evz(written)
+    other = rewritten(written, tmp_path, targets=file.targets + 30, text_bytes=file.text_bytes + 30)
+    assert "does not come back" in refused(frozen, other, tmp_path, ContractViolation, StreamUnigram)
+
+
+def test_an_output_folder_that_cannot_be_written(frozen, written, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be made"):
+        decode_with(frozen, written, tmp_path / "file" / "x.txt", StreamUnigram)

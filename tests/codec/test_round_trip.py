@@ -1,0 +1,146 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from evaladapt.codec.container import CRC, HEAD, read_evz
+from evaladapt.codec.decode import decode
+from evaladapt.codec.encode import encode
+from evaladapt.codec.text import text_from_bytes, text_from_stream
+from evaladapt.codec.threads import threads
+from evaladapt.contract.composition import compose
+from evaladapt.contract.registry import installed, load
+from evaladapt.data.stream import stream_from_documents
+from evaladapt.engine.loop import Engine, Settings
+from evaladapt.errors import UsageError
+from tests.codec.files import SLIDING, WORDS, encode_with, round_trip
+from tests.engine.test_loop import Hedge
+from tests.strategies import EVERY_KIND, DocumentUnigram, StreamUnigram, WindowBias
+
+HEADER_LIMIT = 200
+CONTENTS = {
+    "empty": b"",
+    "one byte": b"x",
+    "one high byte": b"\xff",
+    "random bytes": np.random.default_rng(0).bytes(150),
+    "zeros": bytes(200),
+    "invalid UTF-8": b"words \xc3( and \xe2\x96 more \xf0\x28\x8c\x28 words",
+    "other scripts": "数は記号です。Καλημέρα κόσμε. 🙂 שלום".encode(),
+    "carriage returns": b"one\r\ntwo\r\n\r\nthree\rfour\n",
+    "literal mark for spaces": "a▁b ▁ c".encode(),
+    "byte order mark": b"\xef\xbb\xbfwords",
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS.keys())
+def test_any_bytes_come_back(frozen, tmp_path, content):
+    round_trip(frozen, tmp_path, content, StreamUnigram)
+
+
+@pytest.mark.parametrize("classes", [(one,) for one in (*EVERY_KIND, DocumentUnigram)] + [(*EVERY_KIND, Hedge)])
+def test_every_kind_of_strategy_and_all_together(frozen, tmp_path, classes):
+    round_trip(frozen, tmp_path, WORDS[:120], *classes)
+
+
+def causal_built_ins():
+    names = [one.alias for one in installed() if one.distribution == "evaladapt"]
+    types = [load(name) for name in names]
+    return [one for one in types if not one.capabilities.peeks]
+
+
+def installed_round_trip(frozen, folder, names, content):
+    composition = compose(names, {one: given for one, given in SLIDING.items() if one in names})
+    text = text_from_bytes(content, frozen.tokenizer, "text")
+    encode(frozen, text, composition, folder / "x.evz")
+    decode(frozen, folder / "x.evz", folder / "x.out")
+    assert (folder / "x.out").read_bytes() == content
+
+
+@pytest.mark.parametrize("alias", [one.alias for one in causal_built_ins()])
+def test_every_causal_strategy_that_ships(frozen, tmp_path, alias):
+    installed_round_trip(frozen, tmp_path, [alias], WORDS[:90])
+
+
+def test_a_composition_of_all_stages_that_ship(frozen, tmp_path):
+    by_stage = {one.capabilities.stage: one.alias for one in causal_built_ins()}
+    installed_round_trip(frozen, tmp_path, [by_stage[stage] for stage in sorted(by_stage)], WORDS)
+
+
+def test_the_size_is_the_runs_own_bits_and_a_header(frozen, tmp_path):
+    content = WORDS * 5
+    encoded, path = round_trip(frozen, tmp_path, content, StreamUnigram)
+    payload = encoded.file_bytes - encoded.overhead
+    assert encoded.outcome.targets > 600
+    assert payload * 8 <= encoded.bits * 1.001 + 8 * 8
+    assert encoded.overhead - encoded.recipe_bytes == HEAD.size + CRC.size < HEADER_LIMIT
+    assert path.stat().st_size == encoded.file_bytes
+
+
+def test_the_bits_are_those_of_a_run_in_block_mode(frozen, tmp_path):
+    stream = stream_from_documents([WORDS.decode()], frozen.tokenizer, "text")
+    composition = compose(["sliding"], SLIDING)
+    block = Engine(frozen.model, stream, composition, Settings(batch=3)).run()
+    encoded = encode_with(frozen, WORDS, tmp_path / "x.evz")
+    assert encoded.bits == pytest.approx(block.bits, rel=1e-5)
+
+
+def test_several_documents_start_where_they_started(frozen, tmp_path):
+    stream = stream_from_documents(["One text.", "", "Another one.", "And a third."], frozen.tokenizer, "texts")
+    text = text_from_stream(stream, frozen.tokenizer)
+    encoded = encode(frozen, text, compose([]), tmp_path / "x.evz")
+    assert encoded.outcome.targets == stream.targets
+    assert read_evz(tmp_path / "x.evz").document_starts.tolist() == text.document_starts.tolist()
+    decode(frozen, tmp_path / "x.evz", tmp_path / "x.out")
+    assert (tmp_path / "x.out").read_bytes() == b"One text.Another one.And a third."
+
+
+def test_the_same_text_gives_the_same_file(frozen, tmp_path):
+    for name in ("a", "b"):
+        encode_with(frozen, WORDS[:60], tmp_path / name, WindowBias)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_number_of_threads_travels_with_the_file(frozen, tmp_path, count):
+    with threads(count):
+        composition = compose(["ttt"], {"ttt": {"chunk": 8}})
+        encode(frozen, text_from_bytes(WORDS[:60], frozen.tokenizer, "x"), composition, tmp_path / "x.evz")
+    with threads(3 - count):
+        decode(frozen, tmp_path / "x.evz", tmp_path / "x.out")
+    assert (tmp_path / "x.out").read_bytes() == WORDS[:60]
+
+
+def test_options_and_seed_travel_with_the_file(frozen, tmp_path):
+    composition = compose(["ttt"], {"ttt": {"chunk": 8, "lr": 0.25}, "sliding": {"documents": "independent"}})
+    text = text_from_bytes(WORDS[:60], frozen.tokenizer, "x")
+    encode(frozen, text, composition, tmp_path / "x.evz", batch=2, seed=9)
+    recipe = read_evz(tmp_path / "x.evz").recipe
+    assert (recipe.batch, recipe.seed) == (2, 9)
+    assert recipe.options == {"ttt": {"chunk": 8, "lr": 0.25}, "sliding": {"documents": "independent"}}
+    decode(frozen, tmp_path / "x.evz", tmp_path / "x.out")
+    assert (tmp_path / "x.out").read_bytes() == WORDS[:60]
+
+
+def test_a_strategy_that_peeks_cannot_be_encoded(frozen, tmp_path):
+    from evaladapt.testing.compositions import composition_of
+    from tests.engine.test_loop import PeekingSpy
+
+    text = text_from_bytes(b"words", frozen.tokenizer, "x")
+    with pytest.raises(UsageError, match="peekingspy peeks"):
+        encode(frozen, text, composition_of(PeekingSpy, allow_noncausal=True), tmp_path / "x.evz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_weights_are_what_they_were_afterwards(frozen, tmp_path):
+    before = [one.clone() for _, one in frozen.model.named_parameters()]
+    round_trip(frozen, tmp_path, WORDS[:60], *EVERY_KIND)
+    assert all((a == b).all() for a, (_, b) in zip(before, frozen.model.named_parameters(), strict=True))
+
+
+def test_another_process_decodes_from_artifact_and_file_alone(frozen, tmp_path):
+    composition = compose(["slot-lbfgs"])
+    encode(frozen, text_from_bytes(WORDS[:80], frozen.tokenizer, "x"), composition, tmp_path / "x.evz")
+    command = [sys.executable, "-m", "evaladapt", "decode", str(frozen.artifact.path), "x.evz", "--out", "x.out"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "x.out").read_bytes() == WORDS[:80]

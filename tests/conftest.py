@@ -1,0 +1,46 @@
+"""Fixtures that several rooms' tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny import tiny_model
+
+TEXT = (
+    "The mask is the engine's. A strategy never builds it, and what it is handed is a copy.\n"
+    "Whoever wants to learn from a word must wait until the word is in the ledger.\n"
+    "Ein Satz mit Umlauten: schöne grüne Bäume. 数 is a sign, and so is 🙂.\n"
+) * 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tiny tensors gain nothing from threads, and two test processes would fight over them."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer():
+    from evaladapt.data.tokenizer import train_tokenizer
+
+    return train_tokenizer([TEXT], 320)
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tmp_path_factory, tiny_tokenizer) -> Path:
+    """A frozen artifact of a random tiny model with a real tokenizer."""
+    from evaladapt.artifact import write_artifact
+
+    model = tiny_model(vocabulary=tiny_tokenizer.vocab_size)
+    path = tmp_path_factory.mktemp("artifact") / "tiny.eva"
+    tensors = dict(model.named_parameters())
+    write_artifact(path, model.config.to_dict(), tensors, tiny_tokenizer.model_bytes, {"made by": "tests"})
+    return path
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path

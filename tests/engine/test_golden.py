@@ -1,0 +1,47 @@
+"""The promise of scores: what the shipped artifact charges for a fixed text does not change within a version."""
+
+import pytest
+
+from evaladapt.artifact import find_artifact, read_artifact
+from evaladapt.contract.composition import compose
+from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.engine.loop import Engine, Settings
+from evaladapt.model.backend import transformer_from_tensors
+
+DOCUMENTS = [
+    "The ledger is append-only: for every target its log-probability, once, in order. Nothing is scored again.",
+    "A window is what the model is given: a start, and the span of targets that it scores.\n\nThe rest is its past.",
+    "She had been there once before, in the summer, when the house was full and the garden in flower.",
+]
+ARTIFACT_SHA256 = "a291dd9b8e7f9404b100f51aad7b0c687a650e9cde2c1b4e74926ef80628451b"
+NATS = {
+    "sliding": 426.284244,
+    "ttt": 425.952529,
+    "slot-lbfgs": 428.575048,
+    "ttt,slot-lbfgs": 428.264909,
+}
+OPTIONS = {"sliding": {"context": 24, "stride": 8}, "ttt": {"chunk": 32}}
+ROUNDING = 1e-3
+"""Nats over the whole text by which processors and torch versions may differ."""
+
+
+@pytest.fixture(scope="module")
+def artifact():
+    return read_artifact(find_artifact("default"))
+
+
+def charged(artifact, line: str) -> float:
+    stream = stream_from_documents(DOCUMENTS, Tokenizer(artifact.tokenizer_model), "golden")
+    options = {alias: given for alias, given in OPTIONS.items() if alias in ("sliding", *line.split(","))}
+    model = transformer_from_tensors(artifact.model_config, artifact.tensors)
+    return Engine(model, stream, compose(line.split(","), options), Settings()).run().nats
+
+
+def test_the_shipped_artifact_is_the_promised_one(artifact):
+    assert artifact.sha256 == ARTIFACT_SHA256
+
+
+@pytest.mark.parametrize("line", NATS)
+def test_the_golden_text_costs_what_it_did(artifact, line):
+    assert charged(artifact, line) == pytest.approx(NATS[line], abs=ROUNDING)

@@ -1,0 +1,113 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from evaladapt.contract.views import State
+from evaladapt.engine import loop
+from evaladapt.engine.forward import ContinuedRow, WholeRows, forward_for
+from evaladapt.engine.loop import Engine, Journal, Settings
+from evaladapt.engine.source import UNKNOWN
+from evaladapt.testing.compositions import composition_of
+from tests.engine.test_loop import Hedge
+from tests.strategies import EVERY_KIND, DocumentUnigram
+from tests.tiny import random_stream, tiny_model
+
+SLIDING = {"sliding": {"stride": 4}}
+COMPOSITIONS = [(), EVERY_KIND, (*EVERY_KIND, Hedge), (DocumentUnigram,)]
+
+
+@dataclass
+class GrowingText:
+    """The shape of a text of which only the first token is known."""
+
+    documents: np.ndarray
+    name: str = "growing"
+    tokens: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.tokens = np.full(len(self.documents), UNKNOWN, dtype=np.int32)
+        self.tokens[0] = 1
+
+    @property
+    def targets(self):
+        return len(self.tokens) - 1
+
+
+class Oracle:
+    """A coder that knows the text and tells one target after the other."""
+
+    def __init__(self, text, source):
+        self.text, self.source = text, source
+        self.settled = []
+
+    def settle(self, first, logprobs):
+        assert len(logprobs) == 1
+        assert (self.source.tokens[first:] == UNKNOWN).all()
+        self.source.tokens[first] = self.text.tokens[first]
+        self.settled.append(first)
+
+    def state(self) -> State:
+        return {"tokens": torch.from_numpy(self.source.tokens.copy())}
+
+    def restore(self, state: State) -> None:
+        self.source.tokens[:] = state["tokens"].numpy()
+
+
+def growing_run(classes, *, journal=None, progress=None):
+    text = random_stream()
+    source = GrowingText(text.documents)
+    oracle = Oracle(text, source)
+    composition = composition_of(*classes, options=SLIDING)
+    settings = Settings(batch=3, mode="step")
+    engine = Engine(tiny_model(), source, composition, settings, coder=oracle, journal=journal, progress=progress)
+    return engine.run(), oracle
+
+
+@pytest.mark.parametrize("classes", COMPOSITIONS)
+def test_a_text_that_grows_target_by_target_gives_the_ledger_of_the_whole_text(classes):
+    outcome, oracle = growing_run(classes)
+    text = random_stream()
+    whole = Engine(tiny_model(), text, composition_of(*classes, options=SLIDING), Settings(batch=3, mode="step")).run()
+    assert outcome.digest == whole.digest
+    assert oracle.settled == list(range(1, text.targets + 1))
+
+
+def test_a_growing_run_goes_on_after_an_interruption(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SNAPSHOT_SECONDS", 0.0)
+    expected, _ = growing_run(EVERY_KIND)
+
+    class StopError(Exception):
+        pass
+
+    def stop(done, total):
+        if done > 20:
+            raise StopError
+
+    with pytest.raises(StopError):
+        growing_run(EVERY_KIND, journal=Journal(tmp_path, "run", "one run"), progress=stop)
+    outcome, oracle = growing_run(EVERY_KIND, journal=Journal(tmp_path, "run", "one run", resume=True))
+    assert outcome.digest == expected.digest
+    assert oracle.settled[0] > 10
+
+
+def test_step_mode_reads_whole_rows_of_a_model_that_cannot_continue_them():
+    model = tiny_model()
+
+    class Plain:
+        hidden_size, vocab_size, context, layers = 16, 24, 16, 2
+
+        def __getattr__(self, name):
+            if name in ("extend", "start_cache"):
+                raise AttributeError(name)
+            return getattr(model, name)
+
+    assert isinstance(forward_for(model, "step"), ContinuedRow)
+    assert isinstance(forward_for(model, "block"), WholeRows)
+    assert isinstance(forward_for(Plain(), "step"), WholeRows)
+    composition = composition_of(options=SLIDING)
+    continued, whole = (
+        Engine(one, random_stream(), composition, Settings(mode="step")).run().nats for one in (model, Plain())
+    )
+    assert continued == pytest.approx(whole, abs=1e-4)

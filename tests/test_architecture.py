@@ -1,0 +1,82 @@
+"""Imports run downwards only: cli, bench, testing, then audit, codec, train, engine, contract and model, data."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BELOW = {
+    "errors": set(),
+    "toolbox": {"errors"},
+    "contract": {"errors"},
+    "data": {"errors"},
+    "model": {"errors", "data", "toolbox"},
+    "artifact": {"errors", "data"},
+}
+BELOW["engine"] = {"errors", "data", "model", "artifact", "contract"}
+BELOW["train"] = BELOW["codec"] = BELOW["audit"] = {*BELOW["engine"], "engine", "toolbox"}
+BELOW["testing"] = {*BELOW["audit"], "audit"}
+BELOW["bench"] = {*BELOW["audit"], "audit", "codec", "train", "testing"}
+BELOW["cli"] = {*BELOW["bench"], "bench"}
+FOR_STRATEGIES = {"contract", "toolbox"}
+PLUGIN_PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("evaladapt_*/__init__.py"))
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Every module that a file names in an import, also inside functions and under TYPE_CHECKING."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports by a relative name"
+            names.update({node.module, *(f"{node.module}.{alias.name}" for alias in node.names)})
+    return names
+
+
+def rooms_of(modules: set[str]) -> set[str]:
+    parts = [name.split(".") for name in modules]
+    return {part[1] for part in parts if part[0] == "evaladapt" and len(part) > 1} - {"__version__"}
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def test_every_room_is_placed():
+    rooms = {path.name for path in (ROOT / "evaladapt").iterdir() if path.is_dir() and files_of(path)}
+    assert rooms <= set(BELOW)
+
+
+@pytest.mark.parametrize("room", sorted(BELOW))
+def test_a_room_imports_only_rooms_below_it(room):
+    place = ROOT / "evaladapt" / room
+    for path in files_of(place) or [place.with_suffix(".py")]:
+        upwards = rooms_of(imported_modules(path)) - BELOW[room] - {room}
+        assert not upwards, f"{path.relative_to(ROOT)} imports {sorted(upwards)}"
+
+
+def test_the_core_imports_no_strategy():
+    for path in files_of(ROOT / "evaladapt"):
+        strangers = {name for name in imported_modules(path) if name.split(".")[0] in PLUGIN_PACKAGES}
+        assert not strangers, f"{path.relative_to(ROOT)} imports {sorted(strangers)}"
+
+
+@pytest.mark.parametrize("package", PLUGIN_PACKAGES)
+def test_strategies_import_the_contract_and_the_toolbox_only(package):
+    for path in files_of(ROOT / "plugins" / package):
+        rooms = rooms_of(imported_modules(path))
+        assert rooms <= FOR_STRATEGIES, f"{path.relative_to(ROOT)} imports {sorted(rooms - FOR_STRATEGIES)}"
+
+
+def test_help_starts_without_torch():
+    code = (
+        "import sys; from evaladapt.cli.main import invoke; invoke(['--help']);"
+        "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "run" in done.stdout

@@ -1,0 +1,136 @@
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.errors import DataError
+from evaladapt.model.backend import transformer_from_tensors
+from evaladapt.model.config import ModelConfig
+from evaladapt.train.checkpoint import read_tensors, read_trained_model
+from evaladapt.train.loader import Source, read_source
+from evaladapt.train.reporting import ProgressReport, StepMetrics
+from evaladapt.train.schedule import Budget
+from evaladapt.train.settings import TrainSettings
+from evaladapt.train.trainer import Trainer, TrainingDiverged, TrainingInterrupted, TrainJob, TrainResult
+from evaladapt.train.validation import bits_per_byte, held_out
+
+STEPS = 24
+
+
+@pytest.fixture
+def make_job(tokenizer: Tokenizer, shard_folders: tuple[Path, Path], tmp_path: Path) -> Callable[..., TrainJob]:
+    model = ModelConfig(
+        vocab_size=tokenizer.vocab_size, layers=2, width=32, heads=4, kv_heads=2, mlp_width=64, context=32
+    )
+    settings = TrainSettings(rows=4, warmup_steps=3, validate_every=10, validation_tokens=256, ema_decay=0.8)
+
+    def make(out: str, steps: int = STEPS, *, resume: bool = False, **changes: float) -> TrainJob:
+        sources = (Source(shard_folders[0], 0.6), Source(shard_folders[1], 0.4))
+        budget = Budget(steps=steps)
+        chosen = replace(settings, **changes)  # type: ignore[arg-type]
+        return TrainJob(model, chosen, sources, tokenizer, budget, tmp_path / out, seed=3, resume=resume)
+
+    return make
+
+
+class SignalAt(ProgressReport):
+    """Sends a signal to this process when a step is reported."""
+
+    def __init__(self, step: int, number: int) -> None:
+        super().__init__()
+        self._step, self._number = step, number
+
+    def step(self, metrics: StepMetrics, progress: float, tokens_per_second: float) -> None:
+        if metrics.step == self._step:
+            os.kill(os.getpid(), self._number)
+
+
+def run(job: TrainJob) -> TrainResult:
+    return Trainer(job, ProgressReport()).run()
+
+
+def loss_curve(folder: Path) -> list[tuple[int, float | dict[str, float]]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line.get("loss", line.get("val_bpb"))) for line in lines]
+
+
+def test_a_tiny_model_learns(make_job: Callable[..., TrainJob]) -> None:
+    job = make_job("out", steps=120)
+    result = run(job)
+    curve = [loss for _, loss in loss_curve(job.out) if isinstance(loss, float)]
+    assert sum(curve[:3]) / 3 > 5.0
+    assert sum(curve[-5:]) / 5 < 1.5
+    assert result.val_bpb["web"] < 1.0
+    assert result.tokens == 120 * 4 * 32
+
+
+def test_two_trainings_are_equal_bit_for_bit(make_job: Callable[..., TrainJob]) -> None:
+    jobs = [make_job(name) for name in ("one", "two")]
+    for job in jobs:
+        run(job)
+    one, two = (read_tensors(job.out / "final.safetensors").tensors for job in jobs)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(("step", "number"), [(1, signal.SIGINT), (13, signal.SIGTERM), (20, signal.SIGINT)])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    make_job: Callable[..., TrainJob], step: int, number: int
+) -> None:
+    whole, broken = make_job("whole"), make_job("broken")
+    run(whole)
+    with pytest.raises(TrainingInterrupted, match=f"after step {step}.*--resume") as caught:
+        Trainer(broken, SignalAt(step, number)).run()
+    assert caught.value.exit_code == 130
+    run(replace(broken, resume=True))
+    assert loss_curve(whole.out) == loss_curve(broken.out)
+    for name in ("final.safetensors", "checkpoint.safetensors"):
+        one, two = read_tensors(whole.out / name), read_tensors(broken.out / name)
+        assert set(one.tensors) == set(two.tensors)
+        assert all(torch.equal(one.tensors[key], two.tensors[key]) for key in one.tensors)
+
+
+def test_the_finished_file_holds_the_averaged_weights_that_were_validated(make_job: Callable[..., TrainJob]) -> None:
+    job = make_job("out", validation_tokens=10**6)
+    result = run(job)
+    finished = read_trained_model(job.out)
+    checkpoint = read_tensors(job.out / "checkpoint.safetensors").tensors
+    assert all(torch.equal(finished.tensors[name], checkpoint[f"average/{name}"]) for name in finished.tensors)
+    assert any(not torch.equal(finished.tensors[name], checkpoint[f"weights/{name}"]) for name in finished.tensors)
+    model = transformer_from_tensors(finished.model_config, finished.tensors)
+    shards = read_source(job.sources[0], "val", job.tokenizer.vocab_size)
+    data = held_out("web", shards, job.model.context, 10**6, job.tokenizer.piece_bytes)
+    assert bits_per_byte(model, data, torch.device("cpu")) == pytest.approx(result.val_bpb["web"], rel=1e-6)
+    assert finished.facts["val_bpb"] == result.val_bpb
+    assert (job.out / "tokenizer.model").read_bytes() == job.tokenizer.model_bytes
+
+
+def test_rising_loss_stops_the_training_and_names_the_checkpoint(make_job: Callable[..., TrainJob]) -> None:
+    job = make_job("out", steps=400, embedding_lr=1e4, matrix_lr=1e3, scalar_lr=1e4, checkpoint_minutes=1e-9)
+    with pytest.raises(TrainingDiverged, match=r"diverged at step \d+: loss .*checkpoint\.safetensors.*matrix_lr"):
+        run(job)
+    assert not (job.out / "final.safetensors").exists()
+
+
+def test_a_folder_with_a_training_is_not_overwritten(make_job: Callable[..., TrainJob]) -> None:
+    run(make_job("out", steps=2))
+    with pytest.raises(DataError, match="--resume"):
+        run(make_job("out", steps=2))
+
+
+def test_resuming_nothing_or_something_else_is_refused(make_job: Callable[..., TrainJob]) -> None:
+    with pytest.raises(DataError, match="nothing to resume"):
+        run(make_job("out", resume=True))
+    run(make_job("out", steps=2))
+    with pytest.raises(DataError, match="another settings"):
+        run(make_job("out", steps=4, resume=True, matrix_lr=0.5))
+
+
+def test_a_longer_budget_continues_a_finished_training(make_job: Callable[..., TrainJob]) -> None:
+    run(make_job("out", steps=2))
+    assert run(make_job("out", steps=5, resume=True)).steps == 5

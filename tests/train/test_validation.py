@@ -1,0 +1,44 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from evaladapt.errors import DataError
+from evaladapt.model.config import ModelConfig
+from evaladapt.model.transformer import Transformer
+from evaladapt.train.validation import bits_per_byte, held_out
+
+CONFIG = ModelConfig(vocab_size=20, layers=1, width=16, heads=2, kv_heads=1, mlp_width=32, context=8)
+PIECES = [b"", *[b"ab"] * 9, *[b"xyz"] * 10]
+
+
+def test_an_even_prediction_costs_log_v_bits_a_token() -> None:
+    model = Transformer(CONFIG)
+    with torch.no_grad():
+        model.embedding.zero_()
+    shard = np.tile(np.array([0, 1, 10, 11], dtype=np.uint16), 50)
+    data = held_out("toy", [shard], 8, 80, PIECES)
+    assert data.windows.shape == (10, 9)
+    assert data.text_bytes == 10 * 2 * (0 + 2 + 3 + 3)
+    assert bits_per_byte(model, data, torch.device("cpu")) == pytest.approx(80 * math.log2(20) / data.text_bytes)
+
+
+def test_every_target_counts_once() -> None:
+    torch.manual_seed(0)
+    model = Transformer(CONFIG)
+    shard = np.random.default_rng(0).integers(20, size=400).astype(np.uint16)
+    data = held_out("toy", [shard], 8, 10**6, PIECES)
+    targets = data.windows[:, 1:].flatten()
+    assert np.array_equal(targets, shard[1 : 1 + len(targets)])
+    nats = 0.0
+    for window in data.windows:
+        logprobs = model(torch.from_numpy(window[None, :-1])).double().log_softmax(-1)[0]
+        nats -= float(logprobs[torch.arange(8), torch.from_numpy(window[1:])].sum().detach())
+    expected = nats / math.log(2) / sum(len(PIECES[token]) for token in targets)
+    assert bits_per_byte(model, data, torch.device("cpu")) == pytest.approx(expected, rel=1e-5)
+
+
+def test_too_little_held_out_text_is_told() -> None:
+    with pytest.raises(DataError, match="no val shard has 9 tokens"):
+        held_out("toy", [np.zeros(8, dtype=np.uint16)], 8, 100, PIECES)

@@ -164,6 +164,12 @@ class Query:
         found = self._prefix[torch.where(reachable, index - self._prefix_start, 0)]
         return torch.where(reachable, found, NO_TOKEN)
 
+    def since_frontier(self) -> Tensor:
+        """The tokens from the frontier up to the query's last target, which is not among them: [n] int64."""
+        last = int(self.positions.max())
+        first = self.frontier - self._prefix_start
+        return self._prefix[first : last - self._prefix_start].clone()
+
 
 @dataclass(frozen=True)
 class Scored:

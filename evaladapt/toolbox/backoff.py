@@ -49,6 +49,25 @@ def dirichlet_backoff(probs: Tensor, orders: Sequence[Continuations], strengths:
     return blended
 
 
+def backoff_of_targets(
+    probs: NDArray[np.float64],
+    orders: Sequence[Continuations],
+    strengths: Sequence[Strength],
+    targets: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """What ``dirichlet_backoff`` gives to one token of each context, without the rest: float64 [..., N].
+
+    ``probs`` [N] is the model's probability of that token, ``targets`` [N] the token. Strengths may have more leading
+    axes, one answer for each: for learning from targets that are scored.
+    """
+    blended = np.asarray(probs, dtype=np.float64)
+    for found, strength in zip(orders, strengths, strict=True):
+        of_target = found.tokens == targets[found.rows]
+        counts = np.bincount(found.rows[of_target], found.counts[of_target], minlength=len(targets))
+        blended = (counts + strength * blended) / (found.totals + strength)
+    return blended
+
+
 def strengths_by_variety(
     orders: Sequence[Continuations], constants: Sequence[float], per_entry: float
 ) -> list[Strength]:

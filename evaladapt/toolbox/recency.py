@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from evaladapt.toolbox.continuations import Continuations
 from evaladapt.toolbox.key_index import Ints
@@ -68,6 +70,23 @@ class Nearby:
             rows, found = rows[same], found[same]
             matches.append((rows, found))
         return matches
+
+
+def recent_token_counts(run: Ints, places: Ints, reach: int, vocabulary: int) -> Tensor:
+    """How often every token stands among the last ``reach`` before each target: float32 [N, ``vocabulary``].
+
+    Args:
+        run: [L] tokens, of which those before a target count.
+        places: [N] index in ``run`` of every target.
+        reach: tokens looked at; fewer where ``run`` begins.
+        vocabulary: number of different tokens.
+    """
+    padded = np.concatenate([np.full(reach, vocabulary, dtype=np.int64), run])
+    before = np.lib.stride_tricks.sliding_window_view(padded, reach)[places]
+    counts = torch.zeros(len(places), vocabulary + 1)
+    tokens = torch.from_numpy(before.copy())
+    counts.scatter_add_(1, tokens, torch.ones_like(tokens, dtype=counts.dtype))
+    return counts[:, :vocabulary]
 
 
 def merged(table: Continuations, nearby: Continuations) -> Continuations:

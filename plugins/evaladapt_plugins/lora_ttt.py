@@ -53,7 +53,7 @@ class LoraTttOptions:
     chunk: int = option(64, "targets scored before the adapters train on them", minimum=1)
     context: int | None = option(None, "most tokens read for a chunk; none: the model's training window", minimum=1)
     steps: int = option(1, "steps of AdamW on a chunk", minimum=1)
-    lr: float = option(0.002, "learning rate", above=0)
+    lr: float = option(0.004, "learning rate", above=0)
     beta1: float = option(0.9, "decay of the mean of gradients", minimum=0, maximum=0.9999)
     beta2: float = option(0.99, "decay of the mean square of gradients", minimum=0, maximum=0.99999)
     weight_decay: float = option(0.0, "decay of A and B towards zero per step, times the learning rate", minimum=0)

@@ -11,7 +11,7 @@ strong follows from the tokens before the target alone, those of the same batch 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -82,7 +82,7 @@ class Tilt:
     def mix(self, logprobs: Tensor, query: Query) -> Tensor:
         """Tilt [B,S,V] where there is a hint."""
         positions = query.positions[query.valid].cpu().numpy()
-        matches = self._history.find(_since_frontier(query), positions - query.frontier)
+        matches = self._history.find(query.since_frontier().cpu().numpy(), positions - query.frontier)
         hints = choose_hints(matches, self._options)
         tokens = torch.full_like(query.positions, -1)
         tokens[query.valid] = torch.from_numpy(hints.tokens).to(tokens)
@@ -127,10 +127,3 @@ def choose_hints(matches: LongMatches, options: TiltOptions) -> Hints:
         chosen = np.where(first, token, chosen)
         nats = np.where(first, options.strength * confidence, nats)
     return Hints(chosen, nats)
-
-
-def _since_frontier(query: Query) -> Ints:
-    """The tokens from the frontier up to the last target of the query, which is not among them: [n]."""
-    last = query.positions.max().reshape(1, 1)
-    only = replace(query, positions=last, valid=torch.ones_like(last, dtype=torch.bool))
-    return only.preceding(int(last) - query.frontier).flatten().cpu().numpy()

@@ -181,6 +181,7 @@ def test_a_query_knows_the_tokens_before_each_target_and_none_after():
     engine(Spy, stream=stream).run()
     tokens = torch.from_numpy(stream.tokens).long()
     for query in Spy.last.queries:
+        assert query.since_frontier().tolist() == tokens[query.frontier : int(query.positions.max())].tolist()
         before = query.preceding(6)
         for row, column in query.valid.nonzero().tolist():
             target = int(query.positions[row, column])

@@ -50,10 +50,13 @@ def test_against_any_sequence_of_experts_the_loss_is_within_the_bound(charges, c
 
 
 def test_a_strategy_that_hurts_is_left_aside():
+    class Trusting(Ngram):
+        def _learn(self, targets, model): ...
+
     stream = sampled()
     plain = nats(stream=stream)
-    assert nats(Ngram, stream=stream) > plain + 0.3
-    assert nats(Ngram, Hedge, stream=stream) < plain + 0.02
+    assert nats(Trusting, stream=stream) > plain + 0.3
+    assert nats(Trusting, Hedge, stream=stream) < plain + 0.02
 
 
 @pytest.mark.parametrize("batch", [1, 4])

@@ -4,8 +4,8 @@ import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt_plugins.hedge import Hedge
-from evaladapt_plugins.ngram import Ngram, NgramDocument, NgramOptions, PowerLaw
-from tests.plugins.runs import distance, interrupted_and_resumed, logprobs, nats, repeated_document, sampled
+from evaladapt_plugins.ngram import Ngram, NgramDocument, PowerLaw
+from tests.plugins.runs import distance, engine, interrupted_and_resumed, logprobs, nats, repeated_document, sampled
 from tests.strategies import Honest
 from tests.tiny import random_stream, stream_of
 
@@ -18,15 +18,26 @@ def test_a_text_that_repeats_itself_gets_cheaper(cache):
     assert nats(cache, stream=stream) < nats(stream=stream) - 3.0
 
 
-def test_text_of_the_models_own_is_left_almost_alone_where_the_model_is_trusted():
-    stream = sampled()
-    plain = nats(stream=stream)
-    assert abs(nats(Ngram, stream=stream, options={"strength": 1000.0}) - plain) < 0.02
-    assert abs(nats(Ngram, Hedge, stream=stream) - plain) < 0.02
+def test_text_of_the_models_own_is_left_almost_alone_once_the_factor_is_learned():
+    stream = sampled(1600)
+    plain, cached = logprobs(stream=stream), logprobs(Ngram, stream=stream)
+    assert abs((plain - cached)[400:].mean()) < 0.02
+    assert abs(nats(Ngram, Hedge, stream=stream) - nats(stream=stream)) < 0.02
+
+
+def test_the_factor_rises_on_text_of_the_models_own_and_falls_on_a_text_that_repeats_itself():
+    sampled_factor, repeating_factor = (
+        engine(Ngram, stream=stream).run().scalars["ngram"]["factor on strengths"]
+        for stream in (sampled(), repeated_document())
+    )
+    assert sampled_factor > 32.0
+    assert repeating_factor < 1.0
 
 
 @pytest.mark.parametrize("cache", CACHES)
-@pytest.mark.parametrize("options", [{}, {"reach": 7}, {"max_order": 3, "recency": 0}, {"max_entries": 60}])
+@pytest.mark.parametrize(
+    "options", [{}, {"reach": 7}, {"max_order": 3, "recency": 0, "recent": 3}, {"max_entries": 60}]
+)
 def test_block_and_step_agree(cache, options):
     stream = stream_of([2, 3, 4, 5] * 12, [3, 4, 5, 6, 7] * 9)
     block, step = (logprobs(cache, stream=stream, options=options, mode=mode) for mode in ("block", "step"))
@@ -39,9 +50,15 @@ def test_what_a_batch_has_said_counts_at_once():
     assert at_once[24:].mean() > logprobs(stream=stream, batch=64)[24:].mean() + 2.0
 
 
-def test_the_size_of_a_batch_changes_nothing():
+class Unlearning(Ngram):
+    """Keeps to the strengths it was given."""
+
+    def _learn(self, targets, model): ...
+
+
+def test_the_size_of_a_batch_changes_no_count():
     stream = repeated_document(times=6)
-    assert distance(*(logprobs(Ngram, stream=stream, batch=batch) for batch in (1, 16))) < 1e-4
+    assert distance(*(logprobs(Unlearning, stream=stream, batch=batch) for batch in (1, 16))) < 1e-4
 
 
 def test_every_distribution_sums_to_one():
@@ -95,11 +112,6 @@ def test_memory_is_bounded():
 
 def test_a_context_that_was_always_followed_by_one_token_is_trusted_more():
     law = PowerLaw(10.0, 0.0, 1.0)
-    one_token = Ngram(NgramOptions())
-    one_token._bos = 1
-    one_token._start_over()
-    run = np.array([1, 2, 3, 2, 3, 2, 3, 4, 5, 4, 6, 4, 7])
-    found = one_token._orders(run, np.array([6, 12]))[0]
-    strengths = law.strength(found)
-    assert found.totals.tolist()[1] == 18
+    seen, variety = np.array([18, 18]), np.array([1, 2])
+    strengths = law.strength(seen, variety)
     assert strengths[1] == 2 * strengths[0]

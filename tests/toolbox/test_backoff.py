@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaladapt.errors import UsageError
-from evaladapt.toolbox.backoff import Strength, dirichlet_backoff, strengths_by_variety
+from evaladapt.toolbox.backoff import Strength, backoff_of_targets, dirichlet_backoff, strengths_by_variety
 from evaladapt.toolbox.continuations import Continuations, joined_orders, recent_continuations
 from evaladapt.toolbox.counts import NgramCounts
 
@@ -58,6 +58,14 @@ def test_the_blend_is_the_recursion_and_sums_to_one(
     assert blended.dtype == torch.float32
     torch.testing.assert_close(blended.double(), written_out(probs, orders, strengths), atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(blended.sum(-1), torch.ones(len(targets)), atol=1e-6, rtol=0.0)
+    rows = np.arange(len(targets))
+    factors = np.array([[1.0], [4.0]])
+    of_targets = backoff_of_targets(
+        probs.double().numpy()[rows, tokens[targets]], orders, [factors * one for one in strengths], tokens[targets]
+    )
+    for factor, found in zip(factors[:, 0], of_targets, strict=True):
+        whole = written_out(probs, orders, [factor * np.asarray(one) for one in strengths]).numpy()
+        np.testing.assert_allclose(found, whole[rows, tokens[targets]], rtol=1e-9)
     assert torch.equal(probs, before)
 
 

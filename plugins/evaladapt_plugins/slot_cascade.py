@@ -8,7 +8,8 @@ p_t the probability of target x_t after the first phase and n targets, the secon
 
 so that the weights sum to n. There one delta was shared by overlapping windows, which leaks; here every row has its
 own, from its own past. With ``hard=0`` both phases have one optimum, which is that of ``slot-lbfgs``: the cascade then
-differs by where its iterations end.
+differs by where its iterations end. The default of 0.7 is what #1372 took where it weighed tokens at all; against 0 it
+changed nothing on held-out C4 and gained a little on docstrings of the standard library.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class SlotCascadeOptions:
     first_history: int = option(10, "pairs that it remembers", minimum=1)
     iterations: int = option(18, "iterations of the second phase", minimum=1)
     history: int = option(20, "pairs that it remembers", minimum=1)
-    hard: float = option(0.0, "share of the second objective that weighs a token by how wrong it was",
+    hard: float = option(0.7, "share of the second objective that weighs a token by how wrong it was",
                          minimum=0, maximum=1)  # fmt: skip
 
 

@@ -10,6 +10,7 @@ text for what it cost on web text; SGD at the rate that gains as much on the one
 
 Two strategies share this file: ``ttt`` trains through the whole text, ``ttt-document`` starts every document with the
 frozen weights. Both learn between batches, which the engine makes no longer than a chunk where a window is shorter.
+Chunks of ``ttt-document`` are shorter: in chunks of 2,048 most documents of web text would never be trained on.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _shown(rates: dict[str, float]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TttOptions:
-    """Options of ``ttt`` and ``ttt-document``."""
+    """Options of ``ttt``."""
 
     optimiser: Literal["sgd", "adamw", "muon", "rms"] = option(
         "muon", "rule of a step; muon: orthogonal updates for matrices; rms: dynamic evaluation's scaled gradients"
@@ -67,6 +68,13 @@ class TttOptions:
     schedule: Literal["constant", "cosine"] = option(
         "constant", "learning rate over chunks; cosine to zero needs the text's length, which is then public"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentTttOptions(TttOptions):
+    """Options of ``ttt-document``; smaller chunks, because most documents are shorter than a chunk of ``ttt``."""
+
+    chunk: int = option(256, "targets scored before the model trains on them", minimum=1)
 
 
 class ScoreFirstTraining:
@@ -195,8 +203,9 @@ class DocumentTraining(ScoreFirstTraining):
     """
 
     capabilities = Capabilities(stage=Stage.WEIGHTS, writes_weights=True, scope="document")
+    Options = DocumentTttOptions
 
-    def __init__(self, options: TttOptions) -> None:
+    def __init__(self, options: DocumentTttOptions) -> None:
         super().__init__(options)
         self._keeps_moved = True
         self._starts_over = False

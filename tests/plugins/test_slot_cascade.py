@@ -7,13 +7,13 @@ from evaladapt_plugins.slot_cascade import SlotCascade, SlotCascadeOptions
 from tests.plugins.runs import distance, few_words, logprobs, nats, past_of, sampled
 from tests.tiny import random_stream
 
-WEAK = {"strength": 0.5}
-HARD = {**WEAK, "hard": 0.7}
+PLAIN = {"strength": 0.5, "hard": 0.0}
+HARD = {"strength": 0.5, "hard": 0.7}
 
 
 def test_a_text_of_few_words_gets_cheaper():
     stream = few_words()
-    for options in (WEAK, HARD):
+    for options in (PLAIN, HARD):
         assert nats(SlotCascade, stream=stream, options=options) < nats(stream=stream) - 0.5
 
 
@@ -31,10 +31,10 @@ def test_neither_mode_nor_batch_changes_the_scores():
         assert distance(block, logprobs(SlotCascade, stream=stream, options=HARD, batch=batch)) < 1e-4
 
 
-def fitted(**options):
+def fitted(hard=0.0, **options):
     """Delta of the strategy on example windows, and the windows."""
     windows = example_windows(rows=3, tokens=96, vocabulary=100)
-    strategy = SlotCascade(SlotCascadeOptions(strength=2.0, **options))
+    strategy = SlotCascade(SlotCascadeOptions(strength=2.0, hard=hard, **options))
     strategy.adapt(past_of(windows.targets, logits=windows.logits))
     return strategy._delta, windows
 

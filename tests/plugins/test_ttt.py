@@ -50,9 +50,17 @@ def test_a_repeated_document_gets_cheaper(options):
     assert nats(ScoreFirstTraining, stream=stream, options=options) < nats(stream=stream) - 0.3
 
 
-def test_text_of_the_models_own_is_left_almost_alone():
+@pytest.mark.parametrize("strategy", [ScoreFirstTraining, DocumentTraining])
+def test_text_of_the_models_own_is_left_almost_alone(strategy):
     stream = sampled()
-    assert abs(nats(ScoreFirstTraining, stream=stream, options=CHUNK) - nats(stream=stream)) < 0.02
+    assert abs(nats(strategy, stream=stream, options=CHUNK) - nats(stream=stream)) < 0.02
+
+
+def test_a_document_that_ends_before_a_chunk_of_ttt_is_trained_on_by_ttt_document():
+    stream = random_stream((300,))
+    chunks = [engine(one, stream=stream).run().scalars[one.__name__.lower()]["chunks"]
+              for one in (ScoreFirstTraining, DocumentTraining)]  # fmt: skip
+    assert chunks == [0, 1]
 
 
 @pytest.mark.parametrize("strategy", [ScoreFirstTraining, DocumentTraining])

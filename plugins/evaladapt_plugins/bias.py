@@ -21,7 +21,7 @@ from evaladapt.contract import Capabilities, RunInfo, Scored, Stage, State, hook
 class BiasOptions:
     """Options of ``bias``."""
 
-    prior: float = option(10.0, "pseudo-count a of every token, on both sides", above=0)
+    prior: float = option(30.0, "pseudo-count a of every token, on both sides", above=0)
     half_life: float = option(50_000.0, "targets after which a sighting counts half", above=0)
 
 

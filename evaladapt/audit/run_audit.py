@@ -34,7 +34,7 @@ Level = Literal["off", "sample", "full"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 SHARE = 0.1
 """Largest share of a run's time that its audit takes."""
-WATCHING, REPLAYING = 0.4, 0.3
+WATCHING, REPLAYING = 0.35, 0.2
 """Shares of that share, for rehearsals and for the replay; the rest is slack."""
 REHEARSED = 0.5
 """Share of hook calls that are rehearsed, as long as there is time for it."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -21,7 +23,7 @@ from evaladapt.audit.finding import FAIL, PASS, Finding, engine_probe, failures,
 from evaladapt.audit.full import audit
 from evaladapt.audit.replay import Charged, replayed
 from evaladapt.audit.sightings import LOOKED, finding_from
-from evaladapt.audit.subject import Subject, capture
+from evaladapt.audit.subject import Subject
 from evaladapt.audit.watch import watched
 from evaladapt.audit.watcher import AuditWatcher
 from evaladapt.engine.evaluate import ADAPTED, Request, broken_record, evaluate, identity, wanted_base
@@ -73,6 +75,9 @@ def evaluate_audited(
     """
     if level == "off":
         return _evaluated(request, progress)
+    if request.folder is None:
+        with tempfile.TemporaryDirectory(prefix="evaladapt-audit-") as folder:
+            return evaluate_audited(replace(request, folder=Path(folder)), level, progress, share=share)
     seed = request.settings.seed
     watching = None if share is None else WATCHING * share
     watcher = AuditWatcher(request.model, request.stream, Draw(seed), rate=REHEARSED, share=watching)
@@ -80,7 +85,7 @@ def evaluate_audited(
     findings = [finding_from(watcher.sightings, probe, "run", _again) for probe in LOOKED]
     if isinstance(record, RunRecord):
         replaying = record.adapted.seconds * (1.0 if share is None else REPLAYING * share)
-        findings += replayed(_subject(request), _charged(request), replaying, seed)
+        findings += replayed(_subject(request), _charged(request, request.folder), replaying, seed)
         if level == "full":
             whole = _subject(request)
             findings += audit(Bench(replace(whole, stream=request.stream.limit(SLICE)), seed=seed))
@@ -152,12 +157,9 @@ def _command() -> str:
     return shlex.join(["evaladapt", *sys.argv[1:]])
 
 
-def _charged(request: Request) -> Charged:
-    """The ledger of the run, from its file or, where there is none, from another run."""
-    if request.folder is None:
-        plain = capture(_subject(request))
-        return Charged(plain.charged(request.stream.tokens), tuple(call.stop for call in plain.calls))
-    journal = Journal(request.folder, ADAPTED, identity(request, request.composition))
+def _charged(request: Request, folder: Path) -> Charged:
+    """The ledger of the run, from its file."""
+    journal = Journal(folder, ADAPTED, identity(request, request.composition))
     lines = list(LedgerFile(journal.ledger, journal.identity).lines())
     ends = tuple(line.first + len(line.logprobs) for line in lines)
     return Charged(np.concatenate([line.logprobs for line in lines]), ends)

@@ -27,20 +27,27 @@ class Allowance:
         draw: makes seeded generators.
         rate: share of calls that are drawn.
         share: largest share of the time since the start; None for no limit.
+        clock: seconds, from any moment.
     """
 
-    def __init__(self, draw: Callable[..., np.random.Generator], rate: float, share: float | None) -> None:
-        self._draw, self._rate, self._share = draw, rate, share
+    def __init__(
+        self,
+        draw: Callable[..., np.random.Generator],
+        rate: float,
+        share: float | None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._draw, self._rate, self._share, self._clock = draw, rate, share, clock
         self._spent: defaultdict[Hook, float] = defaultdict(float)
         self._call: defaultdict[Hook, float] = defaultdict(float)
         self._on_top: defaultdict[Hook, float] = defaultdict(float)
-        self._started = time.perf_counter()
+        self._started = clock()
 
     def covers(self, hook: Hook, number: int) -> bool:
         """Whether call ``number`` of a hook, from 0, is rehearsed."""
         if number == 0:
             return True
-        if self._share is not None and not self._affords(hook, self._share * (time.perf_counter() - self._started)):
+        if self._share is not None and not self._affords(hook, self._share * (self._clock() - self._started)):
             return False
         return bool(self._draw("rehearse", *hook, number).random() < self._rate)
 

@@ -6,7 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from evaladapt.audit.bench import SMALL, Bench
+from evaladapt.audit.full import audit, probes_named
 from evaladapt.audit.run_audit import evaluate_audited, level_named
+from evaladapt.audit.subject import Subject
 from evaladapt.audit.toy import ToyModel, toy_stream
 from evaladapt.engine.evaluate import Request, evaluate
 from evaladapt.engine.loop import Settings
@@ -81,6 +84,15 @@ def test_a_cheat_is_caught_in_the_run_and_its_number_is_no_bpb(cls, probe, claus
     assert {one.clause: one.outcome for one in record.clauses}[clause] == "fail"
     found = next(one for one in record.findings if one["outcome"] == "fail")
     assert found["counterexample"]["difference"]
+
+
+def test_no_probe_takes_step_mode_for_a_leak():
+    """There a batch is many calls, and the text is revealed by batches."""
+    one = request(WindowBias, mode="step")
+    subject = Subject(model=one.model, stream=one.stream, composition=one.composition, settings=one.settings)
+    findings = audit(Bench(subject, effort=SMALL), probes_named(["TRUNC", "FLIP", "STEP", "PERM", "REHEARSAL"]))
+    assert {str(finding) for finding in findings if finding.outcome != "pass"} == set()
+    assert next(finding.figures["batches"] for finding in findings if finding.probe == "TRUNC") < 101 / 3
 
 
 def test_a_rehearsal_leaves_no_trace_in_the_text():

@@ -16,6 +16,8 @@ import numpy as np
 Hook = tuple[str, str]
 """Alias of a strategy, and name of the hook."""
 PARTED = 0.5
+TELLING = 2
+"""From this call on the one before tells the cost; the first batch is one row, in which little is done."""
 ONCE = ("begin", "end")
 """Hooks that are called once a run, and so need no part of what is to come."""
 
@@ -47,7 +49,7 @@ class Allowance:
         """Whether call ``number`` of a hook, from 0, is rehearsed."""
         if number == 0:
             return True
-        if self._share is not None and not self._affords(hook, self._share * (self._clock() - self._started)):
+        if self._share is not None and (number < TELLING or not self._affords(hook, self._share)):
             return False
         return bool(self._draw("rehearse", *hook, number).random() < self._rate)
 
@@ -60,7 +62,8 @@ class Allowance:
         self._spent[hook] += rehearsal
         self._on_top[hook] = max(0.0, rehearsal - self._call[hook])
 
-    def _affords(self, hook: Hook, seconds: float) -> bool:
+    def _affords(self, hook: Hook, share: float) -> bool:
+        seconds = share * (self._clock() - self._started)
         recurring = sum(name not in ONCE for _, name in self._spent)
         part = PARTED * seconds / max(1, recurring)
         cost = self._call[hook] + self._on_top[hook]

@@ -42,9 +42,10 @@ def test_every_first_call_is_rehearsed_and_without_a_limit_half_of_the_others():
 COST = st.floats(0.001, 3.0)
 
 
-@given(st.lists(st.tuples(COST, COST), min_size=1, max_size=4), st.floats(0.01, 0.2))
-def test_the_share_is_kept_but_for_first_calls_even_where_later_ones_cost_more(costs, share):
+@given(st.lists(st.tuples(COST, COST), min_size=1, max_size=4), st.floats(0.01, 0.2), st.floats(0.0, 60.0))
+def test_the_share_is_kept_but_for_first_calls_even_where_later_ones_cost_more(costs, share, base):
     run = Run(share)
+    run.now += base
     for number in range(40):
         for index, (first, later) in enumerate(costs):
             run.call((f"s{index}", "adapt"), number, later if number else first)

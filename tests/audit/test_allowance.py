@@ -49,7 +49,7 @@ def test_the_share_is_kept_but_for_first_calls_even_where_later_ones_cost_more(c
     for number in range(40):
         for index, (first, later) in enumerate(costs):
             run.call((f"s{index}", "adapt"), number, later if number else first)
-    assert sum(run.spent.values()) <= max(share * run.now, sum(first for first, _ in costs)) + 1e-9
+            assert sum(run.spent.values()) <= max(share * run.now, sum(first for first, _ in costs)) + 1e-9
 
 
 def test_a_dear_call_gets_its_turn_and_cheap_ones_are_not_starved_by_it():

@@ -44,7 +44,7 @@ COST = st.floats(0.001, 3.0)
 
 @given(st.lists(st.tuples(COST, COST), min_size=1, max_size=4), st.floats(0.01, 0.2), st.floats(0.0, 60.0))
 def test_the_share_is_kept_but_for_first_calls_even_where_later_ones_cost_more(costs, share, base):
-    run = Run(share)
+    run = Run(share, rate=1.0)
     run.now += base
     for number in range(40):
         for index, (first, later) in enumerate(costs):

@@ -21,7 +21,14 @@ from evaladapt.audit.allowance import Allowance
 from evaladapt.audit.generators import Canaries, kept
 from evaladapt.audit.incidents import Incident, Sightings
 from evaladapt.audit.opened import listening
-from evaladapt.audit.rehearsal import CannotRehearse, double_of, flipped_transform, horizon, rewritten_in_place
+from evaladapt.audit.rehearsal import (
+    CannotRehearse,
+    double_of,
+    flipped_transform,
+    horizon,
+    refuse_read_only,
+    rewritten_in_place,
+)
 from evaladapt.audit.remembered import declared_state, memory_of, whole_state
 from evaladapt.audit.watch import HookCall
 from evaladapt.engine.source import TokenSource
@@ -88,6 +95,7 @@ class AuditWatcher:
         return result
 
     def _rehearsed(self, call: HookCall, number: int) -> Any:
+        refuse_read_only(self._source)
         if call.is_transform:
             return self._rehearsed_transform(call, number)
         return self._rehearsed_learning(call, number)

@@ -11,6 +11,7 @@ from evaladapt.audit.full import audit, probes_named
 from evaladapt.audit.run_audit import evaluate_audited, level_named
 from evaladapt.audit.subject import Subject
 from evaladapt.audit.toy import ToyModel, toy_stream
+from evaladapt.contract import hookimpl
 from evaladapt.engine.evaluate import Request, evaluate
 from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
@@ -21,6 +22,7 @@ from tests.zoo.adapting import SlotOfTheRow, ValOnly
 from tests.zoo.hiding import BlockOnly, GlobalDice, Late, ModuleGlobal
 from tests.zoo.passes import CacheFromFile, TwoPass
 from tests.zoo.refusing import SpanSlot
+from tests.zoo.thief import Thief
 
 
 def request(*classes, folder=None, **settings):
@@ -52,6 +54,30 @@ def test_an_audited_run_charges_what_the_run_charges(classes, mode, tmp_path):
     assert clauses["D"].outcome == "pass"
     assert "REHEARSAL" in clauses["C1"].evidence
     json.dumps(audited.to_json())
+
+
+def test_a_text_that_cannot_be_rewritten_is_not_rehearsed_and_no_call_is_made_twice():
+    plain, one = request(WindowBias), request(Counting)
+    one.stream.tokens.flags.writeable = False
+    record = evaluate_audited(one, "sample", share=0)
+    assert outcomes(record)["REHEARSAL"] == "not covered"
+    counted = evaluate(replace(plain, composition=one.composition)).adapted.scalars
+    assert record.adapted.scalars == counted
+
+
+class Counting(Thief):
+    """Counts the calls of its transform."""
+
+    calls = 0
+
+    @hookimpl
+    def transform_logits(self, logits, query):
+        self.calls += 1
+        return logits * 1.0
+
+    @hookimpl
+    def end(self):
+        return {"calls": self.calls}
 
 
 def test_off_looks_at_nothing():

@@ -30,14 +30,20 @@ class UsageError(EvaladaptError):
 
 
 class ContractViolation(EvaladaptError):
-    """A strategy broke a clause of the contract; ``clause`` is C1, C2, C3, C4, D or W."""
+    """A strategy broke a clause of the contract; ``clause`` is C1, C2, C3, C4, D or W.
+
+    ``positions`` are stream indices of targets where it was seen, where they are known.
+    """
 
     exit_code = EXIT_CONTRACT
 
-    def __init__(self, message: str, *, clause: str, strategy: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, clause: str, strategy: str | None = None, positions: tuple[int, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.clause = clause
         self.strategy = strategy
+        self.positions = positions
 
 
 class PluginError(EvaladaptError):

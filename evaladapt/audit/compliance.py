@@ -49,6 +49,11 @@ class Report:
         return self.records[0]
 
     @property
+    def finished(self) -> tuple[Json, ...]:
+        """Those whose run came to its end; the engine ends one when it finds a clause broken."""
+        return tuple(record for record in self.records if record["adapted"])
+
+    @property
     def verdict(self) -> str:
         """The worst of all verdicts, a failed finding included."""
         if any(one["outcome"] == "fail" for one in self.findings):
@@ -91,14 +96,14 @@ class Report:
             "format": "evaladapt-report-1",
             "verdict": self.verdict,
             "scores_bits_per_byte": {name: vars(one) for name, one in scores.items() if one},
-            "nats": [nats(record) for record in self.records],
+            "nats": [nats(record) for record in self.finished],
             "seeds": [record["settings"]["seed"] for record in self.records],
             "clauses": [self.clause(name) for name in CLAUSES],
             "artifact": self.first["artifact"],
             "data": self.first["data"],
             "composition": self.first["composition"],
             "settings": self.first["settings"],
-            "ledgers_sha256": [record["adapted"]["ledger_sha256"] for record in self.records],
+            "ledgers_sha256": [record["adapted"]["ledger_sha256"] for record in self.finished],
             "environment": self.first["environment"],
             "not_covered": not_covered(self),
         }
@@ -169,7 +174,7 @@ def _figure(record: Json, name: str, verdict: str) -> float | None:
     if name == "base":
         return record["base"]["bits_per_byte"] if record.get("base") else None
     if name in ("bpb", "claimed_bpb") and verdict == "VIOLATED":
-        return record["adapted"]["bits_per_byte"] if name == "claimed_bpb" else None
+        return record["adapted"]["bits_per_byte"] if record["adapted"] and name == "claimed_bpb" else None
     value = record.get(name)
     if isinstance(value, Mapping):
         value = value.get("charged_bpb")

@@ -36,8 +36,13 @@ def _scores(report: Report) -> str:
             rows.append(f"| {what} | {spread.mean:.5f} | {deviation} | {spread.count} |")
     if report.verdict == "VIOLATED":
         rows += ["", "A clause of the contract is broken, so no number of these runs is a score."]
+    if len(report.finished) < len(report.records):
+        ended = len(report.records) - len(report.finished)
+        rows += ["", f"The engine ended {ended} of {len(report.records)} runs where it found a clause broken."]
+    if not report.finished:
+        return "\n".join(rows)
     rows += ["", "| seed | nats in all | nats per target | nats per byte | ledger sha256 |", "|---|---|---|---|---|"]
-    for record in report.records:
+    for record in report.finished:
         unit, seed, ledger = nats(record), record["settings"]["seed"], record["adapted"]["ledger_sha256"]
         figures = f"{unit['total']:.3f} | {unit['per_target']:.5f} | {unit['per_byte']:.5f}"
         rows.append(f"| {seed} | {figures} | {ledger[:16]} |")

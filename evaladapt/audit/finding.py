@@ -17,6 +17,8 @@ PASS: Verdict = "pass"
 FAIL: Verdict = "fail"
 NOT_COVERED: Verdict = "not covered"
 
+ENGINE_PROBE = {"C2": "NORM", "C4": "LEDGER", "W": "FREEZE"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counterexample:
@@ -67,6 +69,26 @@ class Finding:
     def __str__(self) -> str:
         example = f" {self.counterexample}" if self.counterexample else ""
         return f"{self.clause} {self.probe} {self.outcome}: {self.evidence}{example}"
+
+
+def engine_probe(violation: ContractViolation) -> str:
+    """The probe that a clause belongs to which the engine itself found broken."""
+    return ENGINE_PROBE.get(violation.clause, "NORM")
+
+
+def found_by_the_engine(
+    violation: ContractViolation, probe: str, backend: str, command: str, changed: str = "nothing"
+) -> Finding:
+    """The finding for a clause that the engine found broken while a run was made for ``probe``."""
+    example = Counterexample(positions=violation.positions, changed=changed, difference=str(violation), command=command)
+    return Finding(
+        clause=violation.clause,
+        probe=probe,
+        outcome=FAIL,
+        evidence=f"the engine ended the run: {violation}",
+        counterexample=example,
+        backend=backend,
+    )
 
 
 def failures(findings: Sequence[Finding]) -> list[Finding]:

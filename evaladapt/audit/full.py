@@ -6,13 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 from evaladapt.audit.bench import Bench, Probe
-from evaladapt.audit.finding import Finding
+from evaladapt.audit.finding import Finding, engine_probe, found_by_the_engine
 from evaladapt.audit.probes import ALL, BY_NAME
 from evaladapt.audit.threads import one_thread
 from evaladapt.errors import ContractViolation, UsageError, near_miss
-
-ENGINE_PROBE = {"C2": "NORM", "C4": "LEDGER", "W": "FREEZE"}
-"""Which probe a clause belongs to that the engine itself found broken."""
 
 Announce = Callable[[str, int, int], None]
 """Called before every probe with its name, its number from 1 and the number of probes."""
@@ -46,21 +43,22 @@ def _audit(bench: Bench, probes: Sequence[Probe], announce: Announce | None) -> 
     try:
         _ = bench.plain
     except ContractViolation as violation:
-        return [_found_by_the_engine(bench, violation), *_not_run(bench, probes, "the run itself broke the contract")]
+        return [_found(bench, violation), *_not_run(bench, probes, "the run itself broke the contract")]
     for number, probe in enumerate(probes, 1):
         if announce:
             announce(probe.name, number, len(probes))
         try:
             findings += probe.run(bench)
         except ContractViolation as violation:
-            findings.append(_found_by_the_engine(bench, violation, probe))
+            findings.append(_found(bench, violation, probe))
     return findings
 
 
-def _found_by_the_engine(bench: Bench, violation: ContractViolation, during: Probe | None = None) -> Finding:
-    name = during.name if during else ENGINE_PROBE.get(violation.clause, "NORM")
-    changed = f"what {name} changes" if during else "nothing"
-    return bench.finding(violation.clause, name, "the engine ended the run", changed=changed, difference=str(violation))
+def _found(bench: Bench, violation: ContractViolation, during: Probe | None = None) -> Finding:
+    probe = during.name if during else engine_probe(violation)
+    command = bench.subject.reproduce(probe, bench.seed)
+    changed = f"what {probe} changes" if during else "nothing"
+    return found_by_the_engine(violation, probe, bench.subject.backend, command, changed)
 
 
 def _not_run(bench: Bench, probes: Sequence[Probe], why: str) -> list[Finding]:

@@ -29,12 +29,17 @@ class CannotRehearse(Exception):
     """The strategy cannot be copied, or the text cannot be rewritten."""
 
 
+def refuse_read_only(source: TokenSource) -> None:
+    """Raise CannotRehearse where the text cannot be rewritten; to be asked before anything of a call is made."""
+    if not source.tokens.flags.writeable:
+        raise CannotRehearse("the text is in memory that cannot be written to")
+
+
 @contextmanager
 def rewritten_in_place(source: TokenSource, first: int, generator: np.random.Generator) -> Iterator[Tokens]:
     """Replace every token from ``first`` on in the very array that the engine holds, and put them back."""
+    refuse_read_only(source)
     tokens = source.tokens
-    if not tokens.flags.writeable:
-        raise CannotRehearse("the text is in memory that cannot be written to")
     kept = tokens[first:].copy()
     tokens[first:] = others(source, generator)[first:]
     try:

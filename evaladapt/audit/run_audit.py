@@ -9,32 +9,34 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from evaladapt.audit.bench import Bench
 from evaladapt.audit.draws import Draw
-from evaladapt.audit.finding import FAIL, PASS, Finding, failures
+from evaladapt.audit.finding import FAIL, PASS, Finding, engine_probe, failures, found_by_the_engine
 from evaladapt.audit.full import audit
 from evaladapt.audit.replay import Charged, replayed
 from evaladapt.audit.sightings import LOOKED, finding_from
-from evaladapt.audit.subject import Subject, capture
+from evaladapt.audit.subject import Subject
 from evaladapt.audit.watch import watched
 from evaladapt.audit.watcher import AuditWatcher
-from evaladapt.engine.evaluate import ADAPTED, Request, evaluate, identity
+from evaladapt.engine.evaluate import ADAPTED, Request, broken_record, evaluate, identity, wanted_base
 from evaladapt.engine.ledger import LedgerFile
-from evaladapt.engine.loop import Journal, Progress
-from evaladapt.engine.record import NONCAUSAL, VIOLATED, Clause, RunRecord
-from evaladapt.errors import UsageError
+from evaladapt.engine.loop import Journal, Outcome, Progress
+from evaladapt.engine.record import NONCAUSAL, VIOLATED, Clause, Record, RunRecord
+from evaladapt.errors import ContractViolation, UsageError
 
 Level = Literal["off", "sample", "full"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 SHARE = 0.1
 """Largest share of a run's time that its audit takes."""
-WATCHING, REPLAYING = 0.4, 0.3
+WATCHING, REPLAYING = 0.35, 0.2
 """Shares of that share, for rehearsals and for the replay; the rest is slack."""
 REHEARSED = 0.5
 """Share of hook calls that are rehearsed, as long as there is time for it."""
@@ -60,34 +62,48 @@ def evaluate_audited(
     progress: Callable[[str], Progress] | None = None,
     *,
     share: float | None = SHARE,
-) -> RunRecord:
+) -> Record:
     """Carry out the request and audit it; the record holds the findings and is VIOLATED where one convicts.
+
+    A clause that the engine finds broken ends the run; the record says so and holds no score at all.
 
     Args:
         request: what to run.
         level: ``sample`` for the run itself and its start once more; ``full`` adds every probe on the first targets.
         progress: as for :func:`evaladapt.engine.evaluate.evaluate`.
         share: largest share of the run's time that its audit takes; None for no limit.
-
-    Raises:
-        ContractViolation: the engine found a clause broken and ended the run.
     """
     if level == "off":
-        return evaluate(request, progress)
+        return _evaluated(request, progress)
+    if request.folder is None:
+        with tempfile.TemporaryDirectory(prefix="evaladapt-audit-") as folder:
+            return evaluate_audited(replace(request, folder=Path(folder)), level, progress, share=share)
     seed = request.settings.seed
     watching = None if share is None else WATCHING * share
     watcher = AuditWatcher(request.model, request.stream, Draw(seed), rate=REHEARSED, share=watching)
-    record = evaluate(replace(request, composition=watched(request.composition, watcher)), progress)
+    record = _evaluated(replace(request, composition=watched(request.composition, watcher)), progress)
     findings = [finding_from(watcher.sightings, probe, "run", _again) for probe in LOOKED]
-    replaying = record.adapted.seconds * (1.0 if share is None else REPLAYING * share)
-    findings += replayed(_subject(request), _charged(request), replaying, seed)
-    if level == "full":
-        whole = _subject(request)
-        findings += audit(Bench(replace(whole, stream=request.stream.limit(SLICE)), seed=seed))
+    if isinstance(record, RunRecord):
+        replaying = record.adapted.seconds * (1.0 if share is None else REPLAYING * share)
+        findings += replayed(_subject(request), _charged(request, request.folder), replaying, seed)
+        if level == "full":
+            whole = _subject(request)
+            findings += audit(Bench(replace(whole, stream=request.stream.limit(SLICE)), seed=seed))
     return judged(record, findings)
 
 
-def judged(record: RunRecord, findings: Sequence[Finding]) -> RunRecord:
+def _evaluated(request: Request, progress: Callable[[str], Progress] | None) -> Record:
+    """The record, also of a run that the engine ended because a clause was broken."""
+    base: Outcome | None = None
+    try:
+        base = wanted_base(request, progress)
+        return evaluate(request, progress, base)
+    except ContractViolation as violation:
+        found = found_by_the_engine(violation, engine_probe(violation), "run", _command())
+        return judged(broken_record(request, violation, base), [found])
+
+
+def judged(record: Record, findings: Sequence[Finding]) -> Record:
     """The record with what was found; its number is no bpb where a finding convicts.
 
     A strategy that peeks is expected to break C1, C3 and with them C2; that is what NONCAUSAL says already.
@@ -95,9 +111,10 @@ def judged(record: RunRecord, findings: Sequence[Finding]) -> RunRecord:
     found = [*record.findings, *(one.to_json() for one in findings)]
     judged_record = replace(record, findings=found, clauses=merged(record.clauses, findings))
     declared = PEEKING_BREAKS if record.verdict == NONCAUSAL else ()
-    if all(one.clause in declared for one in failures(findings)):
-        return judged_record
-    return replace(judged_record, verdict=VIOLATED, bpb=None, claimed_bpb=None)
+    convicted = not all(one.clause in declared for one in failures(findings))
+    if convicted and isinstance(judged_record, RunRecord):
+        return replace(judged_record, verdict=VIOLATED, bpb=None, claimed_bpb=None)
+    return judged_record
 
 
 def merged(clauses: Sequence[Clause], findings: Sequence[Finding]) -> list[Clause]:
@@ -133,15 +150,16 @@ def _subject(request: Request) -> Subject:
 
 def _again(probe: str) -> str:
     """The command of this run, with all probes on."""
-    return f"{shlex.join(['evaladapt', *sys.argv[1:]])} --audit full  (probe {probe})"
+    return f"{_command()} --audit full  (probe {probe})"
 
 
-def _charged(request: Request) -> Charged:
-    """The ledger of the run, from its file or, where there is none, from another run."""
-    if request.folder is None:
-        plain = capture(_subject(request))
-        return Charged(plain.charged(request.stream.tokens), tuple(call.stop for call in plain.calls))
-    journal = Journal(request.folder, ADAPTED, identity(request, request.composition))
+def _command() -> str:
+    return shlex.join(["evaladapt", *sys.argv[1:]])
+
+
+def _charged(request: Request, folder: Path) -> Charged:
+    """The ledger of the run, from its file."""
+    journal = Journal(folder, ADAPTED, identity(request, request.composition))
     lines = list(LedgerFile(journal.ledger, journal.identity).lines())
     ends = tuple(line.first + len(line.logprobs) for line in lines)
     return Charged(np.concatenate([line.logprobs for line in lines]), ends)

@@ -65,11 +65,13 @@ class Capture:
     Attributes:
         logprobs: [n,V] float32, natural logs; row i belongs to target i + 1.
         calls: how they came, in order.
+        ends: one past the last target of every batch that came to its end.
         outcome: None where the run was stopped on purpose.
     """
 
     logprobs: Logprobs
     calls: tuple[Call, ...]
+    ends: tuple[int, ...]
     outcome: Outcome | None
 
     def charged(self, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -133,7 +135,13 @@ def capture(
     """
     recorder = _Recorder(until, settle)
     settings = replace(subject.settings, mode=mode or subject.settings.mode, batch=batch or subject.settings.batch)
-    progress = (lambda done, _: after_batch(done)) if after_batch else None
+    ends: list[int] = []
+
+    def progress(done: int, _: int) -> None:
+        ends.append(done + 1)
+        if after_batch:
+            after_batch(done)
+
     outcome = None
     try:
         engine = Engine(subject.model, source or subject.stream, subject.composition, settings, coder=recorder,
@@ -141,7 +149,7 @@ def capture(
         outcome = engine.run()
     except Enough:
         pass
-    return Capture(np.concatenate(recorder.rows), tuple(recorder.calls), outcome)
+    return Capture(np.concatenate(recorder.rows), tuple(recorder.calls), tuple(ends), outcome)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ yet (REHEARSAL).
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -17,11 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from evaladapt.audit.allowance import Allowance
 from evaladapt.audit.generators import Canaries, kept
 from evaladapt.audit.incidents import Incident, Sightings
 from evaladapt.audit.opened import listening
-from evaladapt.audit.rehearsal import CannotRehearse, double_of, flipped_transform, horizon, rewritten_in_place
-from evaladapt.audit.state_digest import declared_state, tensors_digest, whole_state
+from evaladapt.audit.rehearsal import (
+    CannotRehearse,
+    double_of,
+    flipped_transform,
+    horizon,
+    refuse_read_only,
+    rewritten_in_place,
+)
+from evaladapt.audit.remembered import declared_state, memory_of, whole_state
 from evaladapt.audit.watch import HookCall
 from evaladapt.engine.source import TokenSource
 from evaladapt.model.backend import Backend
@@ -42,73 +50,61 @@ class AuditWatcher:
 
     Attributes:
         sightings: what was seen.
-        spent: seconds that rehearsals took, by strategy and hook.
     """
 
     def __init__(
         self, model: Backend, source: TokenSource, draw: Draw, *, rate: float = 1.0, share: float | None = None
     ) -> None:
         self.sightings = Sightings()
-        self.spent: defaultdict[tuple[str, str], float] = defaultdict(float)
-        self._model, self._source, self._draw, self._rate, self._share = model, source, draw, rate, share
+        self._model, self._source, self._draw = model, source, draw
+        self._allowance = Allowance(draw, rate, share)
         self._calls: Counter[tuple[str, str]] = Counter()
         self._canaries = Canaries()
-        self._started = time.perf_counter()
+        self._seconds_of_call = 0.0
 
     def around(self, call: HookCall) -> Any:
         """Make the call; rehearse it if its turn has come."""
-        number = self._calls[call.alias, call.hook]
-        self._calls[call.alias, call.hook] += 1
-        if not self._is_due(call, number):
-            return self._observed(call)
+        hook = (call.alias, call.hook)
+        number = self._calls[hook]
+        self._calls[hook] += 1
+        if not (_can_be_rehearsed(call) and self._allowance.covers(hook, number)):
+            result = self._observed(call)
+            self._allowance.note(hook, self._seconds_of_call)
+            return result
         started = time.perf_counter()
         try:
-            result, real = self._rehearsed(call, number)
+            result = self._rehearsed(call, number)
         except CannotRehearse as error:
             for probe in ("FREEZE", "REHEARSAL"):
                 self.sightings.blind[probe, call.alias] = str(error)
-            result, real = self._timed(call)
-        self.spent[call.alias, call.hook] += time.perf_counter() - started - real
+            result = self._observed(call)
+        self._allowance.note(hook, self._seconds_of_call)
+        self._allowance.book(hook, time.perf_counter() - started - self._seconds_of_call)
         return result
-
-    def _is_due(self, call: HookCall, number: int) -> bool:
-        if not (call.is_transform or call.hook in LEARNING) or not hasattr(call.plugin, "__dict__"):
-            return False
-        if number == 0:
-            return True
-        if self._share is not None and self.spent[call.alias, call.hook] > self._allowance(self._share):
-            return False
-        return bool(self._draw("rehearse", call.alias, call.hook, number).random() < self._rate)
-
-    def _allowance(self, share: float) -> float:
-        """Seconds that a hook's rehearsals may have taken by now: an equal part each, so that none starves the rest."""
-        return share * (time.perf_counter() - self._started) / len(self.spent)
 
     def _observed(self, call: HookCall) -> Any:
         """Make the call and look at what it leaves in the process."""
         used: list[str] = []
         with self._canaries.watch(used), listening(lambda what: self._note("FILES", "C1", call, "nothing", what)):
+            started = time.perf_counter()
             result = call.make()
+            self._seconds_of_call = time.perf_counter() - started
         for name in used:
             self._note("RNG", "D", call, "nothing", f"the global generator of {name} was used or seeded")
         self.sightings.counts["calls"] += 1
         return result
 
-    def _timed(self, call: HookCall) -> tuple[Any, float]:
-        started = time.perf_counter()
-        result = self._observed(call)
-        return result, time.perf_counter() - started
-
-    def _rehearsed(self, call: HookCall, number: int) -> tuple[Any, float]:
+    def _rehearsed(self, call: HookCall, number: int) -> Any:
+        refuse_read_only(self._source)
         if call.is_transform:
             return self._rehearsed_transform(call, number)
         return self._rehearsed_learning(call, number)
 
-    def _rehearsed_learning(self, call: HookCall, number: int) -> tuple[Any, float]:
+    def _rehearsed_learning(self, call: HookCall, number: int) -> Any:
         """A hook that may change state: it must be the state that another future would have given."""
         due = horizon(call)
         if due is None or due > self._source.targets:
-            return self._timed(call)
+            return self._observed(call)
         shared = self._shared(call)
         double = double_of(call.plugin, shared)
         arguments = {name: double_of(value, shared) for name, value in call.arguments.items() if name != "host"}
@@ -117,23 +113,23 @@ class AuditWatcher:
         with _kept(live) if writes else nullcontext():
             with kept(), rewritten_in_place(self._source, due, self._draw("rewrite", call.hook, number)):
                 call.make_on(double, **arguments)
-            rehearsed = whole_state(double) + tensors_digest(live)
-        result, real = self._timed(call)
+            rehearsed = whole_state(double), memory_of(live)
+        result = self._observed(call)
         self.sightings.counts["REHEARSAL"] += 1
-        if whole_state(call.plugin) + tensors_digest(live) != rehearsed:
+        if (whole_state(call.plugin), memory_of(live)) != rehearsed:
             self._note("REHEARSAL", "C3", call, f"tokens from {due} on were replaced while it was called",
                        "it remembers something else", (due,))  # fmt: skip
-        return result, real
+        return result
 
-    def _rehearsed_transform(self, call: HookCall, number: int) -> tuple[Any, float]:
+    def _rehearsed_transform(self, call: HookCall, number: int) -> Any:
         """A hook that must not change state, and whose values up to a target must stand under any text behind it."""
         shared = self._shared(call)
         arguments = {name: double_of(value, shared) for name, value in call.arguments.items()}
         flipped_on = double_of(call.plugin, shared)
         live: dict[str, Tensor] = dict(self._model.named_parameters())
-        before = declared_state(call.plugin), tensors_digest(live)
-        result, real = self._timed(call)
-        if (declared_state(call.plugin), tensors_digest(live)) != before:
+        before = declared_state(call.plugin), memory_of(live)
+        result = self._observed(call)
+        if (declared_state(call.plugin), memory_of(live)) != before:
             self._note("FREEZE", "C3", call, "nothing", "its state or the weights changed in a transform")
         with kept():
             double = double_of(call.plugin, shared)
@@ -144,7 +140,7 @@ class AuditWatcher:
                        "it returned something else")  # fmt: skip
         if "query" in call.arguments and isinstance(result, Tensor):
             self._flip(call, arguments, flipped_on, result, number)
-        return result, real
+        return result
 
     def _flip(self, call: HookCall, arguments: dict[str, Any], double: Any, result: Tensor, number: int) -> None:
         query = arguments["query"]
@@ -173,6 +169,10 @@ class AuditWatcher:
         self, probe: str, clause: str, call: HookCall, changed: str, difference: str, positions: tuple[int, ...] = ()
     ) -> None:
         self.sightings.incidents.append(Incident(probe, clause, call.alias, call.hook, changed, difference, positions))
+
+
+def _can_be_rehearsed(call: HookCall) -> bool:
+    return (call.is_transform or call.hook in LEARNING) and hasattr(call.plugin, "__dict__")
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.options import TextOptions, build_request, read_config, split_names, text_options
-from evaladapt.errors import ContractViolation, UsageError
+from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from evaladapt.engine.record import RunRecord
+    from evaladapt.engine.record import Record
 
 RUNS_FOLDER = "runs"
 
@@ -41,7 +41,7 @@ RUNS_FOLDER = "runs"
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object.")
 def run(
     artifact: str, names: str, audit: str, no_base: bool, out: Path | None, resume: bool, as_json: bool, **text: Any
-) -> None:
+) -> int:
     """Score a text with ARTIFACT (a .eva file; default: the one that ships) and the strategies of --plugins."""
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the run that was interrupted")
@@ -54,29 +54,30 @@ def run(
     from evaladapt.cli.progress import RunProgress
     from evaladapt.cli.run_table import run_table
     from evaladapt.codec.side import charge_claim
-    from evaladapt.engine.record import NONCAUSAL, write_record
+    from evaladapt.engine.record import NONCAUSAL, VIOLATED, RunRecord, write_record
 
     wanted = replace(request, with_base=not no_base, folder=folder, resume=resume)
     record = evaluate_audited(wanted, level_named(audit), RunProgress())
-    if record.verdict == NONCAUSAL:
+    if isinstance(record, RunRecord) and record.verdict == NONCAUSAL:
         record = replace(record, charged=charge_claim(request, record, RunProgress()("charged")))
-    write_record(folder / "record.json", record)
-    _refuse_violated(record, folder / "record.json")
-    click.echo(json.dumps(record.to_json()) if as_json else run_table(record, folder / "record.json"))
+    path = folder / "record.json"
+    write_record(path, record)
+    if as_json:
+        click.echo(json.dumps(record.to_json()))
+    elif isinstance(record, RunRecord) and record.verdict != VIOLATED:
+        click.echo(run_table(record, path))
+    else:
+        click.echo(f"error: {_without_score(record, line, path)}", err=True)
+    return EXIT_CONTRACT if record.verdict == VIOLATED else EXIT_OK
 
 
-def _refuse_violated(record: RunRecord, path: Path) -> None:
-    """End with exit code 3 where a probe convicted; the number is then no score and is not printed."""
-    from evaladapt.engine.record import VIOLATED
-
-    if record.verdict == VIOLATED:
-        broken = [one for one in record.clauses if one.outcome == "fail"]
-        evidence = "; ".join(f"{one.clause}: {one.evidence}" for one in broken)
-        raise ContractViolation(
-            f"{record.adapted.plugins} breaks the contract, so there is no score. {evidence}. The evidence with"
-            f" counterexamples is in {path}; see: evaladapt report {path}",
-            clause=broken[0].clause,
-        )
+def _without_score(record: Record, line: str, path: Path) -> str:
+    """What a person is told where a clause is broken; the number is then no score and is not printed."""
+    evidence = "; ".join(f"{one.clause}: {one.evidence}" for one in record.clauses if one.outcome == "fail")
+    return (
+        f"{line} breaks the contract, so there is no score. {evidence}. The evidence with counterexamples is in {path};"
+        f" see: evaladapt report {path}"
+    )
 
 
 def make_folder(folder: Path) -> Path:

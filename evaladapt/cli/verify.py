@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.options import Chosen, TextOptions, build_request
-from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, DataError
+from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, DataError, UsageError
 
 if TYPE_CHECKING:
     from evaladapt.codec.verify import Check
@@ -74,6 +74,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(f"the record {path} is not JSON: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"{path} is no record of a run; evaladapt run writes them as record.json")
+    if content["adapted"] is None:
+        raise UsageError(
+            f"the engine ended the run of {path}, so there is no score to verify; see: evaladapt report {path}"
+        )
     return content
 
 

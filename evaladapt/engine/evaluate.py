@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,19 @@ from evaladapt.engine.paired import paired_difference
 from evaladapt.engine.record import (
     CAUSAL,
     NONCAUSAL,
+    VIOLATED,
     ArtifactUsed,
     DataUsed,
+    Record,
     RunRecord,
     clauses_of,
+    clauses_of_broken,
     describe,
     environment,
     score,
 )
+from evaladapt.engine.weights import digest
+from evaladapt.errors import ContractViolation
 from evaladapt.model.backend import Backend
 
 BASE, ADAPTED = "base", "adapted"
@@ -65,30 +71,42 @@ def evaluate(
         request: what to run.
         progress: called with the name of every pass; returns the callback for it.
         base: outcome of the plan alone on the same text, where it is known already.
+
+    Raises:
+        ContractViolation: a clause was broken and the run ended; :func:`broken_record` makes its record.
     """
-    composition = request.composition
-    if base is None and request.with_base and composition.adaptive:
-        base = score_base(request, progress)
-    adapted = _pass(ADAPTED, request, composition, progress)
-    text_bytes = request.stream.text_bytes
-    final = score(composition.line, adapted, text_bytes)
-    noncausal = bool(composition.peeking)
+    base = base or wanted_base(request, progress)
+    adapted = _pass(ADAPTED, request, request.composition, progress)
+    text_bytes, noncausal = request.stream.text_bytes, bool(request.composition.peeking)
+    final = score(request.composition.line, adapted, text_bytes)
     return RunRecord(
         verdict=NONCAUSAL if noncausal else CAUSAL,
-        artifact=_artifact_used(request.artifact, adapted),
-        data=_data_used(request),
-        settings=request.settings,
-        composition=describe(composition),
-        clauses=clauses_of(composition, adapted),
+        clauses=clauses_of(request.composition, adapted),
         bpb=None if noncausal else final.bits_per_byte,
         claimed_bpb=final.bits_per_byte if noncausal else None,
-        base=score(composition.base().line, base, text_bytes) if base else None,
         adapted=final,
         difference=paired_difference(base.document_nats, adapted.document_nats, document_bytes(request.stream))
         if base
         else None,
-        environment=environment(str(next(iter(dict(request.model.named_parameters()).values())).device)),
+        **_what_was_run(request, base, adapted.weights_digest),
     )
+
+
+def broken_record(request: Request, violation: ContractViolation, base: Outcome | None = None) -> Record:
+    """The record of a run that the engine ended because a clause was broken: what was run, and no score.
+
+    Args:
+        request: what was run.
+        violation: what ended it.
+        base: outcome of the plan alone, where it was known before.
+    """
+    weights = digest(dict(request.model.named_parameters()))
+    return Record(verdict=VIOLATED, clauses=clauses_of_broken(violation), **_what_was_run(request, base, weights))
+
+
+def wanted_base(request: Request, progress: Callable[[str], Progress] | None = None) -> Outcome | None:
+    """Score the plan of the request alone, if that was asked for and is not the request itself."""
+    return score_base(request, progress) if request.with_base and request.composition.adaptive else None
 
 
 def score_base(request: Request, progress: Callable[[str], Progress] | None = None) -> Outcome:
@@ -127,8 +145,17 @@ def _pass(name: str, request: Request, composition: Composition, progress: Calla
     return engine.run()
 
 
-def _artifact_used(artifact: Artifact, outcome: Outcome) -> ArtifactUsed:
-    return ArtifactUsed(str(artifact.path), artifact.sha256, artifact.bytes, outcome.weights_digest)
+def _what_was_run(request: Request, base: Outcome | None, weights_sha256: str) -> dict[str, Any]:
+    """The fields that every record has, without verdict and clauses."""
+    artifact, device = request.artifact, next(iter(dict(request.model.named_parameters()).values())).device
+    return {
+        "artifact": ArtifactUsed(str(artifact.path), artifact.sha256, artifact.bytes, weights_sha256),
+        "data": _data_used(request),
+        "settings": request.settings,
+        "composition": describe(request.composition),
+        "base": score(request.composition.base().line, base, request.stream.text_bytes) if base else None,
+        "environment": environment(str(device)),
+    }
 
 
 def _data_used(request: Request) -> DataUsed:

@@ -142,7 +142,8 @@ class Ledger:
         """
         due = self.due + sum(map(len, self._pending))
         if first != due:
-            raise ContractViolation(f"target {first} came to be charged when {due} was due (clause C4)", clause="C4")
+            raise ContractViolation(f"target {first} came to be charged when {due} was due (clause C4)", clause="C4",
+                                    positions=(first,))  # fmt: skip
         self._pending.append(logprobs)
 
     def close_batch(self, batch: int) -> NDArray[np.float64]:
@@ -176,7 +177,8 @@ class Ledger:
             ContractViolation: clause C4.
         """
         if self.due != self.targets + 1:
-            raise ContractViolation(f"{self.due - 1} of {self.targets} targets were charged (clause C4)", clause="C4")
+            raise ContractViolation(f"{self.due - 1} of {self.targets} targets were charged (clause C4)", clause="C4",
+                                    positions=(self.due,))  # fmt: skip
 
 
 def _parse(raw: bytes, number: int, offset: int) -> LedgerLine | None:

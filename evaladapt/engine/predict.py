@@ -220,7 +220,7 @@ class Predictor:
         if not strategy.implements("mix"):
             return logprobs, worst
         mixed = self._transformed(strategy, "mix", "logprobs", logprobs, self._trail_query(strategy, part, span, trail))
-        worst = max(worst, check_distribution(strategy.alias, mixed, span.query.valid))
+        worst = max(worst, check_distribution(strategy.alias, mixed, span.query.valid, span.query.positions))
         # What is charged is normalised exactly, so that no strategy can live off the tolerance of the check.
         return torch.log_softmax(mixed, dim=-1), worst
 
@@ -239,9 +239,9 @@ class Predictor:
 
     def _transformed(self, strategy: Caller, hook: str, argument: str, value: Tensor, query: Query) -> Tensor:
         with self._clock.phase("transform"):
-            shape, dtype = value.shape, value.dtype
+            shape, dtype, positions = value.shape, value.dtype, query.positions.clone()
             result = strategy.call(hook, **{argument: value}, query=query, rng=strategy.rng)
-            return check_output(strategy.alias, hook, shape, dtype, result)
+            return check_output(strategy.alias, hook, shape, dtype, result, positions)
 
     def _lanes_in_use(self, strategy: Caller, span: Lane, past: Lane | None) -> list[Lane]:
         """The span, and the past too where a strategy after this one reads it."""

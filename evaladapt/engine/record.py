@@ -18,10 +18,11 @@ import evaladapt
 from evaladapt.contract.composition import Composition
 from evaladapt.engine.loop import Outcome, Settings
 from evaladapt.engine.paired import PairedDifference
-from evaladapt.errors import EvaladaptError
+from evaladapt.errors import ContractViolation, EvaladaptError
 
 FORMAT = "evaladapt-record-1"
 CAUSAL, NONCAUSAL, VIOLATED = "CAUSAL", "NONCAUSAL", "VIOLATED"
+CLAUSES = ("C1", "C2", "C3", "C4", "D", "W")
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,12 @@ class Charged:
     break_even_bits: float | None
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """All of it. ``bpb`` exists under the verdict CAUSAL only, ``claimed_bpb`` under NONCAUSAL only."""
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What was run, on what, and what was checked. Alone it is of a run that the engine ended: it has no score.
+
+    ``findings`` is what the audit of the run found, probe by probe.
+    """
 
     verdict: str
     artifact: ArtifactUsed
@@ -109,20 +113,28 @@ class RunRecord:
     settings: Settings
     composition: list[dict[str, Any]]
     clauses: list[Clause]
-    bpb: float | None
-    claimed_bpb: float | None
     base: Score | None
-    adapted: Score
-    difference: PairedDifference | None
     environment: dict[str, Any]
-    charged: Charged | None = None
     format: str = FORMAT
     findings: list[dict[str, Any]] = field(default_factory=list)
-    """What the audit of this run found, probe by probe."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return dataclasses.asdict(self)
+        """As JSON-ready values; null stands for a score that there is not."""
+        return dict.fromkeys(OF_THE_SCORE) | dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(Record):
+    """A finished run. ``bpb`` exists under the verdict CAUSAL only, ``claimed_bpb`` under NONCAUSAL only."""
+
+    bpb: float | None
+    claimed_bpb: float | None
+    adapted: Score
+    difference: PairedDifference | None
+    charged: Charged | None = None
+
+
+OF_THE_SCORE = ("bpb", "claimed_bpb", "adapted", "difference", "charged")
 
 
 def score(plugins: str, outcome: Outcome, text_bytes: int) -> Score:
@@ -152,6 +164,15 @@ def clauses_of(composition: Composition, outcome: Outcome) -> list[Clause]:
         Clause("C4", "pass", f"{outcome.targets} targets charged once each, in order"),
         Clause("D", "not covered", "one run; a second one must give the same ledger hash"),
         Clause("W", "pass", f"weights at the end are those loaded, sha256 {outcome.weights_digest[:16]}"),
+    ]
+
+
+def clauses_of_broken(violation: ContractViolation) -> list[Clause]:
+    """What a run can say that the engine ended: which clause was broken, and nothing about the others."""
+    ended = "the run ended before this could be said"
+    return [
+        Clause(name, "fail", str(violation)) if name == violation.clause else Clause(name, "not covered", ended)
+        for name in CLAUSES
     ]
 
 
@@ -186,7 +207,7 @@ def environment(device: str) -> dict[str, Any]:
     }
 
 
-def write_record(path: Path, record: RunRecord) -> None:
+def write_record(path: Path, record: Record) -> None:
     """Write the record, whole or not at all.
 
     Raises:

@@ -45,15 +45,15 @@ def covering(windows: Iterable[Window], targets: int, plan: str) -> Iterator[Win
     for window in windows:
         if window.score_from != due:
             wrong = "again" if window.score_from < due else f"although target {due} was not scored"
-            raise _broken_plan(plan, f"{window} would score target {window.score_from} {wrong}")
+            raise _broken_plan(plan, f"{window} would score target {window.score_from} {wrong}", window.score_from)
         if not 0 <= window.start < window.score_from < window.score_to:
-            raise _broken_plan(plan, f"{window} is not of the form 0 <= start < score_from < score_to")
+            raise _broken_plan(plan, f"{window} is not of the form 0 <= start < score_from < score_to", due)
         if window.score_to > targets + 1:
-            raise _broken_plan(plan, f"{window} reaches past the last target, {targets}")
+            raise _broken_plan(plan, f"{window} reaches past the last target, {targets}", due)
         due = window.score_to
         yield window
     if due != targets + 1:
-        raise _broken_plan(plan, f"it ends after target {due - 1} of {targets}")
+        raise _broken_plan(plan, f"it ends after target {due - 1} of {targets}", due)
 
 
 def cut_at_documents(windows: Iterable[Window], stream: StreamInfo) -> Iterator[Window]:
@@ -111,6 +111,6 @@ def _within(group: list[Window], window: Window, horizon: int | None) -> bool:
     return horizon is None or window.score_to - group[0].score_from <= horizon
 
 
-def _broken_plan(plan: str, reason: str) -> ContractViolation:
+def _broken_plan(plan: str, reason: str, target: int) -> ContractViolation:
     return ContractViolation(f"the plan of {plan!r} breaks C4 (every target once, in order): {reason}", clause="C4",
-                             strategy=plan)  # fmt: skip
+                             strategy=plan, positions=(target,))  # fmt: skip

@@ -6,8 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from evaladapt.audit.bench import SMALL, Bench
+from evaladapt.audit.full import audit, probes_named
 from evaladapt.audit.run_audit import evaluate_audited, level_named
+from evaladapt.audit.subject import Subject
 from evaladapt.audit.toy import ToyModel, toy_stream
+from evaladapt.contract import hookimpl
 from evaladapt.engine.evaluate import Request, evaluate
 from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
@@ -18,6 +22,7 @@ from tests.zoo.adapting import SlotOfTheRow, ValOnly
 from tests.zoo.hiding import BlockOnly, GlobalDice, Late, ModuleGlobal
 from tests.zoo.passes import CacheFromFile, TwoPass
 from tests.zoo.refusing import SpanSlot
+from tests.zoo.thief import Thief
 
 
 def request(*classes, folder=None, **settings):
@@ -51,6 +56,30 @@ def test_an_audited_run_charges_what_the_run_charges(classes, mode, tmp_path):
     json.dumps(audited.to_json())
 
 
+def test_a_text_that_cannot_be_rewritten_is_not_rehearsed_and_no_call_is_made_twice():
+    plain, one = request(WindowBias), request(Counting)
+    one.stream.tokens.flags.writeable = False
+    record = evaluate_audited(one, "sample", share=0)
+    assert outcomes(record)["REHEARSAL"] == "not covered"
+    counted = evaluate(replace(plain, composition=one.composition)).adapted.scalars
+    assert record.adapted.scalars == counted
+
+
+class Counting(Thief):
+    """Counts the calls of its transform."""
+
+    calls = 0
+
+    @hookimpl
+    def transform_logits(self, logits, query):
+        self.calls += 1
+        return logits * 1.0
+
+    @hookimpl
+    def end(self):
+        return {"calls": self.calls}
+
+
 def test_off_looks_at_nothing():
     record = evaluate_audited(request(WindowBias), "off")
     assert record.findings == []
@@ -81,6 +110,15 @@ def test_a_cheat_is_caught_in_the_run_and_its_number_is_no_bpb(cls, probe, claus
     assert {one.clause: one.outcome for one in record.clauses}[clause] == "fail"
     found = next(one for one in record.findings if one["outcome"] == "fail")
     assert found["counterexample"]["difference"]
+
+
+def test_no_probe_takes_step_mode_for_a_leak():
+    """There a batch is many calls, and the text is revealed by batches."""
+    one = request(WindowBias, mode="step")
+    subject = Subject(model=one.model, stream=one.stream, composition=one.composition, settings=one.settings)
+    findings = audit(Bench(subject, effort=SMALL), probes_named(["TRUNC", "FLIP", "STEP", "PERM", "REHEARSAL"]))
+    assert {str(finding) for finding in findings if finding.outcome != "pass"} == set()
+    assert next(finding.figures["batches"] for finding in findings if finding.probe == "TRUNC") < 101 / 3
 
 
 def test_a_rehearsal_leaves_no_trace_in_the_text():

@@ -14,7 +14,7 @@ import torch
 
 from evaladapt.audit.generators import Canaries
 from evaladapt.audit.opened import listening
-from evaladapt.audit.state_digest import declared_state, whole_state
+from evaladapt.audit.remembered import declared_state, whole_state
 from evaladapt.audit.subject import capture
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from tests.zoo.subjects import toy_bench
@@ -74,24 +74,24 @@ def test_what_is_opened_is_reported_but_program_code_is_not(tmp_path, do, said):
     assert seen == []
 
 
-def test_a_digest_holds_tensors_and_whole_numbers_and_no_times():
-    def digest(**attributes):
+def test_memory_holds_tensors_and_whole_numbers_and_no_times():
+    def memory(**attributes):
         return whole_state(SimpleNamespace(**attributes))
 
-    assert digest(a=torch.ones(2), n=1) == digest(a=torch.ones(2), n=1)
-    assert digest(a=torch.ones(2)) != digest(a=torch.zeros(2))
-    assert digest(a={"b": [torch.ones(2)]}) != digest(a={"b": [torch.zeros(2)]})
-    assert digest(a=torch.ones(2)) != digest(a=torch.ones(2, 1))
-    assert digest(n=1) != digest(n=2)
-    assert digest(n=np.ones(1)) != digest(n=np.zeros(1))
-    assert digest(seconds=1.0) == digest(seconds=2.0)
+    assert memory(a=torch.ones(2), n=1) == memory(a=torch.ones(2), n=1)
+    assert memory(a=torch.ones(2)) != memory(a=torch.zeros(2))
+    assert memory(a={"b": [torch.ones(2)]}) != memory(a={"b": [torch.zeros(2)]})
+    assert memory(a=torch.ones(2)) != memory(a=torch.ones(2, 1))
+    assert memory(n=1) != memory(n=2)
+    assert memory(n=np.ones(1)) != memory(n=np.zeros(1))
+    assert memory(seconds=1.0) == memory(seconds=2.0)
 
 
-def test_a_digest_survives_circles_and_counts_the_declared_state():
+def test_memory_survives_circles_and_counts_the_declared_state():
     one = SimpleNamespace(n=1)
     one.itself = one
     assert whole_state(one) == whole_state(one)
-    assert declared_state(one) is None
+    assert declared_state(one) == ()
     assert declared_state(SimpleNamespace(state=lambda: {"n": 1})) != declared_state(
         SimpleNamespace(state=lambda: {"n": 2})
     )

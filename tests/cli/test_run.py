@@ -153,7 +153,7 @@ def test_a_strangers_failure_is_told_under_its_name(run, tmp_path, monkeypatch, 
     got, out, err = run("--plugins", "stranger")
     assert (got, out) == (code, "")
     assert said in err
-    assert not (tmp_path / "out" / "record.json").exists()
+    assert (tmp_path / "out" / "record.json").exists() == (code == 3)
 
 
 def test_a_cheat_that_the_engine_lets_pass_is_convicted_by_the_audit(run, tmp_path, monkeypatch):

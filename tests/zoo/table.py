@@ -1,7 +1,15 @@
-"""The zoo as a page, checked by a test: ``python -m tests.zoo.table > tests/zoo/README.md``."""
+"""The zoo as a page, and as a section of the project's README; a test holds both to what is registered.
 
+``python -m tests.zoo.table > tests/zoo/README.md``, and ``python -m tests.zoo.table --readme``.
+"""
+
+import sys
+from pathlib import Path
+
+from evaladapt.audit.probes import ALL
 from tests.zoo import adapting, distribution, hiding, passes
-from tests.zoo.thief import CHEATS
+from tests.zoo.hidden import HIDDEN
+from tests.zoo.thief import CHEATS, Cheat
 
 FAMILIES = {
     adapting: "A. Adapting before the score is final",
@@ -37,49 +45,74 @@ REFUSED = (
     ("peeking", "step mode, `encode`", "refused: there is nothing to peek at"),
 )
 
-SETTINGS = (
-    (
-        "H1, only after target 5,000",
-        "in a run: REHEARSAL (drawn over the whole text). `evaladapt audit`: TRUNC on the toy, which has "
-        "6,100 targets; on the artifact with `--limit-tokens` beyond the place",
-    ),
-    (
-        "H2, in documents with a certain token",
-        "STEP and TRUNC, if such a document is in the slice; raise `--limit-tokens`",
-    ),
-    ("H3, in batches of more than one row", "FLIP and STEP at the default `--batch 16`; PERM"),
-    ("H4, in block mode only", "STEP: it compares the run in block mode with step mode"),
-    ("H5, at one target of a hundred", "STEP over its 512 targets: missed with probability 0.99^512 = 0.6 %"),
-    ("H6, a module global; L05, the class", "REPEAT; in a run the replay after it"),
-    ("H7, H8, files and sockets", "FILES, at every hook call"),
+NOT_CAUGHT = (
+    "a strategy that recognises the audit (by the stack, the clock, the number of calls) and behaves while it lasts: "
+    "`evaladapt encode` and `decode`, or `evaladapt verify`. A decoder does not have the text, so what is stolen from "
+    "the process ends in bytes that do not decode (`tests/codec/test_hiding.py`)",
+    "a file read while the strategy's module is imported, before any hook: `decode` too, which imports strategies "
+    "where no file but code can be read (the same tests)",
+    "a C extension that opens files or reads memory by itself, below Python's audit events: `decode` on a machine that "
+    "has neither the text nor the strategy's other files (not tested)",
+    "a text copied into the code of a strategy: a decoder has the code too, so decoding does not answer it. Fresh text "
+    "does (`--data`; `test_hidden.py`), and the size of the code",
 )
 
-NOT_CAUGHT = (
-    "text copied into the code of a strategy or read while its module is imported (fresh text with "
-    "`--data`; the code's size)",
-    "a C extension that opens files or reads memory by itself, below Python's audit events",
-    "a strategy that recognises the audit (by the stack, the clock, the number of calls) and behaves while it lasts",
-)
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+OPENING, CLOSING = "<!-- leaks: written by python -m tests.zoo.table --readme -->\n", "<!-- end of leaks -->\n"
 
 
 def page() -> str:
-    """The whole page."""
+    """The page of this folder."""
     lines = ["# The zoo: leaks, and how each is caught", "",
              "Written by `python -m tests.zoo.table`; every cheat below is a test of this folder.", ""]  # fmt: skip
     for module, title in FAMILIES.items():
         lines += [f"## {title}", "", "| leak | what it does | probe | clause |", "|---|---|---|---|"]
-        lines += [f"| {one.leak} | {one.title} | {one.probe} | {one.clause} |"
-                  for one in CHEATS if one.cls.__module__ == module.__name__]  # fmt: skip
+        lines += [f"| {one.leak} | {one.title} | {one.probe} | {one.clause} |" for one in of_family(module)]
         lines.append("")
     lines += ["## Impossible to express", "", "| leak | attempt | what happens |", "|---|---|---|"]
     lines += [f"| {leak} | {attempt} | {outcome} |" for leak, attempt, outcome in REFUSED]
-    lines += ["", "## Cheats that hide: caught with which setting", "", "| cheat | caught by |", "|---|---|"]
-    lines += [f"| {cheat} | {setting} |" for cheat, setting in SETTINGS]
-    lines += ["", "Not caught in the process that runs the strategy:", "", *(f"- {one}" for one in NOT_CAUGHT), ""]
-    lines += ["For these `evaladapt encode` and `decode` are the answer: the decoder does not have the text, so a leak",
-              "ends in bytes that do not decode, or in none saved."]  # fmt: skip
+    lines += ["", "## Cheats that hide: caught with which setting", "", "Every line is a test (`test_hidden.py`).", "",
+              "| cheat | setting | caught by |", "|---|---|---|"]  # fmt: skip
+    lines += [f"| {one.cheat} | {one.said} | {one.probe or 'nothing'} |" for one in HIDDEN]
+    lines += ["", "In a run rehearsals are drawn by seed within a share of the time, so a leak at a few places of a",
+              "long text may be missed there; `evaladapt audit` takes the time it needs.", "",
+              "Not caught in the process that runs the strategy, and what answers it:", ""]  # fmt: skip
+    lines += [f"- {one}" for one in NOT_CAUGHT]
     return "\n".join(lines) + "\n"
 
 
+def leaks() -> str:
+    """The part of the project's README between the markers: counts by family, and every leak folded away."""
+    lines = [f"{len(CHEATS)} cheating strategies and {len(REFUSED)} attempts that are refused, each a test"
+             " ([tests/zoo](tests/zoo/README.md)):", "",
+             "| family | cheats | convicted by |", "|---|---|---|"]  # fmt: skip
+    for module, title in FAMILIES.items():
+        probes = ", ".join(dict.fromkeys(one.probe for one in of_family(module)))
+        lines.append(f"| {title} | {len(of_family(module))} | {probes} |")
+    lines += ["", "<details>", "<summary>Every leak, and the probe that convicts it</summary>", "",
+              "| leak | what it does | caught by | clause |", "|---|---|---|---|"]  # fmt: skip
+    every = [one for module in FAMILIES for one in of_family(module)]
+    lines += [f"| {one.leak} | {one.title} | {one.probe} | {one.clause} |" for one in every]
+    lines += [f"| {leak} | {attempt} | {outcome} | |" for leak, attempt, outcome in REFUSED]
+    lines += ["", "| probe | what it does |", "|---|---|"]
+    lines += [f"| {one.name} | {one.title} |" for one in ALL if any(cheat.probe == one.name for cheat in CHEATS)]
+    return "\n".join([*lines, "", "</details>"]) + "\n"
+
+
+def of_family(module) -> list[Cheat]:
+    """The cheats that a module of the zoo registers."""
+    return [one for one in CHEATS if one.cls.__module__ == module.__name__]
+
+
+def readme_with(section: str, readme: str) -> str:
+    """The project's README with what stands between the markers replaced."""
+    before, rest = readme.split(OPENING)
+    return before + OPENING + section + CLOSING + rest.split(CLOSING)[1]
+
+
 if __name__ == "__main__":
-    print(page(), end="")
+    if sys.argv[1:] == ["--readme"]:
+        README.write_text(readme_with(leaks(), README.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(page(), end="")

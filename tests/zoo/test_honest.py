@@ -1,7 +1,7 @@
 """No false alarms: honest strategies, built-in and of the tests, alone and stacked, over seeds.
 
-EVALADAPT_SEEDS=20 runs all of them over twenty seeds, in some minutes; without it a strategy has one seed, and stacks
-have five.
+EVALADAPT_SEEDS=20 runs all of them over twenty seeds, and every valid pair once, in some minutes; without it a strategy
+has one seed, stacks have five, and one pair of twenty is run.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from evaladapt.contract.registry import installed, load
 from evaladapt.engine.loop import Settings
 from evaladapt.testing.compositions import strategy_type
 from tests.engine.test_loop import Hedge
+from tests.plugins.test_pairs import valid_pairs
 from tests.strategies import EVERY_KIND, DocumentUnigram
 from tests.tiny import tiny_model
 
@@ -72,3 +73,10 @@ def test_strategies_on_top_of_each_other_raise_no_alarm(seed):
     """One strategy of every stage, another one each time."""
     stages = [[load(alias) for alias in HONEST if load(alias).capabilities.stage == stage] for stage in Stage]
     refuse_alarms([types[seed % len(types)] for types in stages if types], seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pairs_raise_no_alarm(seed):
+    """Every twentieth of the valid pairs, beginning with the one of the seed's number."""
+    for pair in valid_pairs()[seed::20]:
+        refuse_alarms([load(alias) for alias in pair], seed)

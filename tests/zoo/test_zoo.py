@@ -5,7 +5,7 @@ import pytest
 from evaladapt.audit.full import audit, probes_named
 from tests.zoo import adapting, distribution, hiding, passes
 from tests.zoo.subjects import toy_bench
-from tests.zoo.table import page
+from tests.zoo.table import README, leaks, page, readme_with
 from tests.zoo.thief import CHEATS
 
 FAMILIES = (adapting, distribution, passes, hiding)
@@ -38,3 +38,9 @@ def test_the_zoo_holds_every_leak_that_a_strategy_can_commit():
 
 def test_the_page_of_the_zoo_is_up_to_date():
     assert (Path(__file__).parent / "README.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_leaks_in_the_readme_are_up_to_date():
+    readme = README.read_text(encoding="utf-8")
+    assert readme == readme_with(leaks(), readme)
+    assert leaks().count("\n| L") + leaks().count("\n| H") + leaks().count("\n| F") >= 30

@@ -18,9 +18,9 @@ from evaladapt.audit.text import copy_of, others
 def trunc(bench: Bench) -> list[Finding]:
     """Reveal batch by batch."""
     stream, plain = bench.subject.stream, bench.plain
-    if len(plain.calls) < 2:
+    ends = plain.ends
+    if len(ends) < 2:
         return [bench.not_covered("C3", "TRUNC", "the text is one batch, so there is nothing beyond it")]
-    ends = [call.stop for call in plain.calls]
     text = copy_of(stream)
     text.tokens[ends[0] :] = others(stream, bench.generator("TRUNC"))[ends[0] :]
 

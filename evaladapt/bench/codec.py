@@ -22,13 +22,13 @@ import torch
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
 from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import encode
-from evaladapt.codec.frozen import Frozen, load_frozen
 from evaladapt.codec.text import CodedText, text_from_stream
 from evaladapt.codec.threads import threads
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
+from evaladapt.engine.frozen import Frozen, load_frozen
 from evaladapt.engine.record import environment
 from evaladapt.errors import EvaladaptError
 

@@ -13,12 +13,12 @@ from evaladapt.codec.canary import canary
 from evaladapt.codec.checkpoint import charges_of, checkpoint, drop_checkpoint
 from evaladapt.codec.coders import EncodingCoder
 from evaladapt.codec.container import MAX_TEXT_BYTES, EvzFile, Identity
-from evaladapt.codec.frozen import Frozen
 from evaladapt.codec.problems import CodecError
 from evaladapt.codec.recipe import HASH_BYTES, Recipe, composition_hash, recipe_of
 from evaladapt.codec.text import CodedText
 from evaladapt.contract.composition import Composition
 from evaladapt.data.files import write_atomically
+from evaladapt.engine.frozen import Frozen
 from evaladapt.engine.loop import Engine, Outcome, Progress, Settings
 from evaladapt.errors import ContractViolation, PluginError, UsageError
 

@@ -8,8 +8,8 @@ import torch
 from evaladapt.artifact import write_artifact
 from evaladapt.codec import decode as decoding
 from evaladapt.codec.container import read_evz
-from evaladapt.codec.frozen import load_frozen
 from evaladapt.codec.problems import CodecError
+from evaladapt.engine.frozen import load_frozen
 from evaladapt.errors import ContractViolation, DataError, PluginError, UsageError
 from tests.codec.files import WORDS, decode_with, encode_with
 from tests.strategies import StreamUnigram, Train

@@ -86,7 +86,7 @@ def encode(
     identity = Identity(
         artifact=bytes.fromhex(frozen.artifact.sha256)[:HASH_BYTES],
         composition=composition_hash(composition, batch, seed),
-        text=hashlib.sha256(text.content).digest(),
+        text=hashlib.sha256(text.content).digest()[:HASH_BYTES],
         canary=canary(frozen.model),
     )
     recipe = recipe_of(composition, batch, seed)

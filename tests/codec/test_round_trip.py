@@ -18,7 +18,8 @@ from tests.codec.files import SLIDING, WORDS, encode_with, round_trip
 from tests.engine.test_loop import Hedge
 from tests.strategies import EVERY_KIND, DocumentUnigram, StreamUnigram, WindowBias
 
-HEADER_LIMIT = 200
+OVERHEAD_LIMIT = 200
+COMPOSITIONS = [("ttt", "slot-lbfgs", "ngram", "hedge"), ("bias", "ngram", "hedge")]
 CONTENTS = {
     "empty": b"",
     "one byte": b"x",
@@ -70,11 +71,18 @@ def test_a_composition_of_all_stages_that_ship(frozen, tmp_path):
 def test_the_size_is_the_runs_own_bits_and_a_header(frozen, tmp_path):
     content = WORDS * 5
     encoded, path = round_trip(frozen, tmp_path, content, StreamUnigram)
-    payload = encoded.file_bytes - encoded.overhead
     assert encoded.outcome.targets > 600
-    assert payload * 8 <= encoded.bits * 1.001 + 8 * 8
-    assert encoded.overhead - encoded.recipe_bytes == HEAD.size + CRC.size < HEADER_LIMIT
+    assert encoded.bits <= 8 * (encoded.file_bytes - encoded.overhead) <= encoded.bits * 1.001 + 8 * 8
+    assert encoded.overhead - encoded.recipe_bytes == HEAD.size + CRC.size
     assert path.stat().st_size == encoded.file_bytes
+
+
+@pytest.mark.parametrize("names", [("sliding",), *COMPOSITIONS], ids=",".join)
+def test_all_that_is_not_text_stays_below_200_bytes(frozen, tmp_path, names):
+    """Header, checksum, strategies, versions and the checks inside the coded text."""
+    text = text_from_bytes(WORDS[:90], frozen.tokenizer, "x")
+    encoded = encode(frozen, text, compose(names), tmp_path / "x.evz")
+    assert 8 * encoded.file_bytes <= encoded.bits * 1.001 + 8 * OVERHEAD_LIMIT
 
 
 def test_the_bits_are_those_of_a_run_in_block_mode(frozen, tmp_path):

@@ -16,7 +16,7 @@ from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine.evaluate import Request, evaluate
 from evaladapt.engine.loop import Engine, Settings
-from evaladapt.errors import EXIT_OK
+from evaladapt.errors import EXIT_OK, PluginError
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest
 from tests.tiny import random_stream, stream_of, tiny_model
@@ -47,6 +47,12 @@ class PeekingBias(Honest):
 
 class SilentBias(PeekingBias):
     fitted = None
+
+
+class CopyingBias(PeekingBias):
+    @hookimpl
+    def fitted(self):
+        return {"delta": self.delta.clone()}
 
 
 def request(frozen, *classes):
@@ -162,6 +168,12 @@ def test_a_claim_is_paid_for_and_predicted_from_what_was_told(frozen, monkeypatc
 def test_a_claim_that_does_not_say_what_it_fitted_has_no_price(frozen):
     given_request = request(frozen, SilentBias)
     assert charge_claim(given_request, evaluate(given_request)) is None
+
+
+def test_a_claim_that_hands_out_copies_cannot_be_charged(frozen):
+    given_request = request(frozen, CopyingBias)
+    with pytest.raises(PluginError, match="the very tensors"):
+        charge_claim(given_request, evaluate(given_request))
 
 
 def test_the_record_holds_the_price(frozen):

@@ -44,8 +44,8 @@ def eager(names):
     return compose(names, {alias: given for alias, given in EAGER.items() if alias in {*names, "sliding"}})
 
 
-def encoded(frozen, content, path, names, **settings):
-    return encode(frozen, text_from_bytes(content, frozen.tokenizer, "text"), eager(names), path, batch=3, **settings)
+def encoded(frozen, content, path, composition, **settings):
+    return encode(frozen, text_from_bytes(content, frozen.tokenizer, "text"), composition, path, batch=3, **settings)
 
 
 def kill_after(batches):
@@ -60,22 +60,23 @@ def kill_after(batches):
 
 @every_composition
 def test_a_file_of_any_kind_comes_back(frozen, tmp_path, names):
+    composition = eager(names)
     for content in CONTENTS.values():
-        encoded(frozen, content, tmp_path / "x.evz", names)
-        decode(frozen, tmp_path / "x.evz", tmp_path / "x.out")
+        encoded(frozen, content, tmp_path / "x.evz", composition)
+        decode(frozen, tmp_path / "x.evz", tmp_path / "x.out", compose_by=lambda names, options: composition)
         assert (tmp_path / "x.out").read_bytes() == content
 
 
 @every_composition
 def test_both_sides_may_be_killed_and_resumed(frozen, tmp_path, names, monkeypatch):
     monkeypatch.setattr(loop, "SNAPSHOT_SECONDS", 0.0)
-    content, path, out = WORDS[:70], tmp_path / "x.evz", tmp_path / "x.out"
-    whole = encoded(frozen, content, tmp_path / "whole.evz", names)
+    content, path, out, composition = WORDS[:40], tmp_path / "x.evz", tmp_path / "x.out", eager(names)
+    whole = encoded(frozen, content, tmp_path / "whole.evz", composition)
     half = whole.outcome.batches // 2
     with pytest.raises(KilledError):
-        encoded(frozen, content, path, names, progress=kill_after(half))
+        encoded(frozen, content, path, composition, progress=kill_after(half))
     assert (tmp_path / "x.evz.checkpoint.snapshot").exists()
-    encoded(frozen, content, path, names, resume=True)
+    encoded(frozen, content, path, composition, resume=True)
     assert path.read_bytes() == (tmp_path / "whole.evz").read_bytes()
     with pytest.raises(KilledError):
         decode(frozen, path, out, progress=kill_after(half))
@@ -87,7 +88,7 @@ def test_both_sides_may_be_killed_and_resumed(frozen, tmp_path, names, monkeypat
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_number_of_threads_travels_with_the_file(frozen, tmp_path, count):
     with threads(count):
-        encoded(frozen, WORDS[:60], tmp_path / "x.evz", BEST)
+        encoded(frozen, WORDS[:16], tmp_path / "x.evz", eager(BEST))
     with threads(3 - count):
         decode(frozen, tmp_path / "x.evz", tmp_path / "x.out")
-    assert (tmp_path / "x.out").read_bytes() == WORDS[:60]
+    assert (tmp_path / "x.out").read_bytes() == WORDS[:16]

@@ -14,7 +14,7 @@ from tests.codec.files import WORDS
 
 EAGER = {
     "sliding": {"stride": 4},
-    "ttt": {"chunk": 8},
+    "ttt": {"chunk": 4},
     "ttt-document": {"chunk": 8},
     "lora-ttt": {"chunk": 8},
 }
@@ -88,7 +88,7 @@ def test_both_sides_may_be_killed_and_resumed(frozen, tmp_path, names, monkeypat
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_number_of_threads_travels_with_the_file(frozen, tmp_path, count):
     with threads(count):
-        encoded(frozen, WORDS[:16], tmp_path / "x.evz", eager(BEST))
+        encoded(frozen, WORDS[:8], tmp_path / "x.evz", eager(BEST))
     with threads(3 - count):
         decode(frozen, tmp_path / "x.evz", tmp_path / "x.out")
-    assert (tmp_path / "x.out").read_bytes() == WORDS[:16]
+    assert (tmp_path / "x.out").read_bytes() == WORDS[:8]

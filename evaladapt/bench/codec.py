@@ -1,131 +1,153 @@
 """The codec beside general compressors, on the same bytes: bits per byte and speed, ``evaladapt bench codec``.
 
 Every file is decoded and compared before it counts. evaladapt's size is given as the file's, and once more with the
-artifact's bytes added, because a compressor without its model decodes nothing.
+artifact's bytes added, because a compressor without its model decodes nothing. Times are those of one run, without
+loading the artifact.
 """
 
 from __future__ import annotations
 
-import lzma
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from evaladapt.bench.report import BenchReport, BenchSettings, Figure
+from evaladapt.bench.codec_report import CodecReport, Row
+from evaladapt.bench.report import Figure
+from evaladapt.bench.rivals import RIVALS, Rival
 from evaladapt.codec.decode import decode
-from evaladapt.codec.encode import encode
-from evaladapt.codec.frozen import Frozen, load_frozen
-from evaladapt.codec.text import CodedText, text_from_stream
+from evaladapt.codec.encode import Encoded, encode
+from evaladapt.codec.text import text_from_stream
 from evaladapt.codec.threads import threads
-from evaladapt.contract.composition import compose
-from evaladapt.contract.registry import installed
+from evaladapt.contract.composition import Composition, compose
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
+from evaladapt.engine.frozen import Frozen, load_frozen
+from evaladapt.engine.loop import Engine, Progress, Settings
 from evaladapt.engine.record import environment
 from evaladapt.errors import EvaladaptError
 
-TEXT_BYTES = 65_536
+PLAIN = ("sliding",)
+BEST = ("ttt", "slot-lbfgs", "bias", "ngram", "hedge")
+"""The composition that the README's table shows beside ``sliding``."""
 MOST_THREADS = 2
 PROMISED_RATE = 150
 """Targets per second with ``sliding`` and the artifact that ships, on two cores."""
-BEST = ("ttt", "slot-lbfgs")
+PROMISED_PERCENT = 0.1
+"""By which the coded text may be longer than the run's own bits."""
 
-Bytes = Callable[[bytes], bytes]
+MakeProgress = Callable[[str], Progress]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecSettings:
+    """What a person may choose; ``composition`` is measured beside ``sliding``."""
+
+    artifact: str = "default"
+    data: tuple[Path, ...] = ()
+    limit_bytes: int = 65_536
+    composition: tuple[str, ...] = BEST
 
 
 @dataclass(frozen=True)
-class Rival:
-    """A general compressor at its strongest setting."""
+class Measured:
+    """One composition: its row of the table, and what was promised of it."""
 
-    name: str
-    compress: Bytes
-    decompress: Bytes
+    row: Row
+    figures: tuple[Figure, ...]
 
 
-def run(settings: BenchSettings) -> BenchReport:
-    """Measure with the given artifact on the first 64 KiB of the given text."""
+def run(settings: CodecSettings, progress: MakeProgress | None = None) -> CodecReport:
+    """Measure with the given artifact on the first bytes of the given text.
+
+    Raises:
+        EvaladaptError: a compressor did not give the text back.
+    """
     frozen = load_frozen(settings.artifact, torch.device("cpu"))
-    stream = load_stream(settings.data, frozen.tokenizer)
-    text = text_from_stream(_cut(stream, settings.limit_tokens), frozen.tokenizer)
-    figures = [Figure("text", len(text.content), "bytes"), Figure("artifact", frozen.artifact.bytes, "bytes")]
-    for rival in rivals():
-        figures += _measure_rival(rival, text.content)
-    available = {one.alias for one in installed()}
+    stream = _cut(load_stream(settings.data, frozen.tokenizer), settings.limit_bytes)
+    content = text_from_stream(stream, frozen.tokenizer).content
+    rows = [measure_rival(rival, content) for rival in RIVALS if not rival.missing]
+    compositions = [compose(names) for names in dict.fromkeys((PLAIN, settings.composition))]
     with threads(min(torch.get_num_threads(), MOST_THREADS)):
-        for names in (("sliding",), BEST):
-            if available.issuperset(names):
-                figures += _measure_codec(names, frozen, text)
-        return BenchReport("codec", tuple(figures), environment("cpu"))
+        measured = [_measure(one, frozen, stream, progress) for one in compositions]
+        machine = environment("cpu")
+    return CodecReport(
+        text=stream.name,
+        text_bytes=len(content),
+        text_targets=stream.targets,
+        text_sha256=stream.text_sha256,
+        artifact=str(frozen.artifact.path),
+        artifact_bytes=frozen.artifact.bytes,
+        rows=(*rows, *(one.row for one in measured)),
+        figures=tuple(figure for one in measured for figure in one.figures),
+        missing=tuple(rival.package for rival in RIVALS if rival.package and rival.missing),
+        environment=machine,
+    )
 
 
-def rivals() -> Iterator[Rival]:
-    """Those whose packages are installed; xz always is."""
-    yield Rival("xz -9e", lambda content: lzma.compress(content, preset=9 | lzma.PRESET_EXTREME), lzma.decompress)
-    if brotli := _package("brotli"):
-        yield Rival("brotli -q 11", lambda content: brotli.compress(content, quality=11), brotli.decompress)
-    if zstandard := _package("zstandard"):
-        strongest = zstandard.ZstdCompressor(level=22)
-        yield Rival("zstd -22", strongest.compress, zstandard.ZstdDecompressor().decompress)
-    if pyppmd := _package("pyppmd"):
-        options = {"max_order": 6, "mem_size": 16 << 20, "variant": "I"}
-        yield Rival("PPMd order 6", lambda content: pyppmd.compress(content, **options),
-                    lambda packed: pyppmd.decompress(packed, **options))  # fmt: skip
+def measure_rival(rival: Rival, content: bytes) -> Row:
+    """Compress, decompress and compare.
+
+    Raises:
+        EvaladaptError: it did not give the content back.
+    """
+    coder = rival.load()
+    packed, compress_seconds = _timed(lambda: coder.compress(content))
+    found, decompress_seconds = _timed(lambda: coder.decompress(packed))
+    _compare(rival.name, found, content)
+    return Row(rival.name, len(packed), 0, compress_seconds, decompress_seconds)
 
 
-def _package(name: str) -> Any:
-    return import_module(name) if find_spec(name) else None
+def _measure(composition: Composition, frozen: Frozen, stream: TokenStream, progress: MakeProgress | None) -> Measured:
+    text, line = text_from_stream(stream, frozen.tokenizer), composition.line
 
+    def shown(what: str) -> Progress | None:
+        return progress(f"{line}: {what}") if progress else None
 
-def _cut(stream: TokenStream, limit_tokens: int | None) -> TokenStream:
-    within = int(np.searchsorted(np.cumsum(stream.byte_lengths), TEXT_BYTES, side="right")) - 1
-    return stream.limit(max(1, limit_tokens or within))
-
-
-def _measure_rival(rival: Rival, content: bytes) -> list[Figure]:
-    started = time.perf_counter()
-    packed = rival.compress(content)
-    seconds = time.perf_counter() - started
-    _compare(rival.name, rival.decompress(packed), content)
-    return [
-        Figure(f"{rival.name}: size", 8 * len(packed) / len(content), "bits per byte"),
-        Figure(f"{rival.name}: compressing", len(content) / seconds / 1000, "KB/s"),
-    ]
-
-
-def _measure_codec(names: tuple[str, ...], frozen: Frozen, text: CodedText) -> list[Figure]:
-    size = len(text.content)
+    block = Engine(frozen.model, stream, composition, Settings(), progress=shown("block mode")).run()
     with tempfile.TemporaryDirectory(prefix="evaladapt-bench-") as folder:
         path, out = Path(folder) / "text.evz", Path(folder) / "text"
-        encoded = encode(frozen, text, compose(names), path)
-        decoded = decode(frozen, path, out)
-        _compare("evaladapt", out.read_bytes(), text.content)
-    if encoded.outcome is None or decoded.outcome is None:
-        raise EvaladaptError("the text has no targets, so there is nothing to measure")
-    label = f"evaladapt {','.join(names)}"
-    payload = encoded.file_bytes - encoded.overhead
-    figures = [
-        Figure(f"{label}: size", 8 * encoded.file_bytes / size, "bits per byte"),
-        Figure(f"{label}: size with the artifact", 8 * (encoded.file_bytes + frozen.artifact.bytes) / size,
-               "bits per byte"),
-        Figure(f"{label}: coded text over the run's own bits", 100 * (8 * payload / encoded.bits - 1), "%", 0.1),
-    ]  # fmt: skip
-    for what, outcome in (("encoding", encoded.outcome), ("decoding", decoded.outcome)):
-        bound = 1000 / PROMISED_RATE if names == ("sliding",) else None
-        figures += [
-            Figure(f"{label}: {what}", size / outcome.seconds / 1000, "KB/s"),
-            Figure(f"{label}: {what}, per target", 1000 * outcome.seconds / outcome.targets, "ms", bound),
-        ]
-    return figures
+        encoded, to = _timed(lambda: encode(frozen, text, composition, path, progress=shown("compressing")))
+        _, back = _timed(lambda: decode(frozen, path, out, progress=shown("decompressing")))
+        _compare(f"evaladapt {line}", out.read_bytes(), text.content)
+    row = Row(f"evaladapt {line}", encoded.file_bytes, frozen.artifact.bytes, to, back)
+    bound = 1000 / PROMISED_RATE if line == ",".join(PLAIN) else None
+    over = {"the run's own bits": encoded.bits, "block mode's bits": block.bits}
+    figures = (
+        *(
+            Figure(f"{line}: coded text over {what}", _percent_over(encoded, bits), "%", PROMISED_PERCENT)
+            for what, bits in over.items()
+        ),
+        Figure(f"{line}: header, strategies, documents, checksum", encoded.overhead, "bytes"),
+        Figure(f"{line}: compressing", 1000 * to / stream.targets, "ms a target", bound),
+        Figure(f"{line}: decompressing", 1000 * back / stream.targets, "ms a target", bound),
+    )
+    return Measured(row, figures)
+
+
+def _cut(stream: TokenStream, limit_bytes: int) -> TokenStream:
+    """The stream of the first whole tokens within a number of bytes; at least one."""
+    within = int(np.searchsorted(np.cumsum(stream.byte_lengths), limit_bytes, side="right")) - 1
+    return stream.limit(max(1, within))
+
+
+def _timed(action: Callable[[], Result]) -> tuple[Result, float]:
+    """What an action returns, and the seconds it takes."""
+    started = time.perf_counter()
+    result = action()
+    return result, time.perf_counter() - started
+
+
+def _percent_over(encoded: Encoded, bits: float) -> float:
+    return 100 * (8 * (encoded.file_bytes - encoded.overhead) / bits - 1)
 
 
 def _compare(name: str, found: bytes, content: bytes) -> None:
     if found != content:
-        raise EvaladaptError(f"{name} did not give the text back")
+        raise EvaladaptError(f"{name} did not give the text back: {len(found):,} bytes came of {len(content):,}")

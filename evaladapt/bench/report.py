@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,13 @@ class BenchReport:
 
     def to_text(self) -> str:
         """As a table."""
-        width = max(len(figure.what) for figure in self.figures)
-        return "\n".join(f"{figure.what:{width}}  {_value(figure)}" for figure in self.figures)
+        return "\n".join(figure_lines(self.figures))
+
+
+def figure_lines(figures: Sequence[Figure]) -> list[str]:
+    """One line a figure, with its bound."""
+    width = max(len(figure.what) for figure in figures)
+    return [f"{figure.what:{width}}  {_value(figure)}" for figure in figures]
 
 
 def _value(figure: Figure) -> str:

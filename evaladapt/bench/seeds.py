@@ -33,7 +33,7 @@ from evaladapt.model.allocator import keep_freed_memory
 from evaladapt.model.backend import transformer_from_tensors
 
 DISTRIBUTION = "evaladapt"
-BEST = ("ttt", "slot-lbfgs")
+BEST = ("ttt", "slot-lbfgs", "bias", "ngram", "hedge")
 """The best legal composition that was found."""
 RECORD = "record.json"
 

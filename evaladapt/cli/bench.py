@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
+from evaladapt.cli.bench_codec import codec
 from evaladapt.cli.bench_seeds import seeds
 
 BENCHES = {
     "engine": "time and memory that the contract costs",
     "audit": "what the audit adds to a run, and how long all probes take",
     "solver": "the logit fit against a loop of torch.optim.LBFGS",
-    "codec": "size and speed beside xz, brotli, zstd and PPMd, on 64 KiB",
 }
 
 
@@ -45,4 +45,5 @@ def _figures(name: str, what: str) -> click.Command:
 
 for name, what in BENCHES.items():
     bench.add_command(_figures(name, what))
+bench.add_command(codec)
 bench.add_command(seeds)

@@ -29,7 +29,7 @@ def decode(arguments: tuple[str, ...], out: Path, resume: bool, device: str, as_
     from evaladapt.cli.progress import RunProgress
     from evaladapt.codec import decode as codec
     from evaladapt.codec.container import read_evz
-    from evaladapt.codec.frozen import load_frozen
+    from evaladapt.engine.frozen import load_frozen
     from evaladapt.model.device import choose_device
 
     read_evz(Path(path))

@@ -62,10 +62,10 @@ def encode(
     from evaladapt.cli.interruption import resumable
     from evaladapt.cli.progress import RunProgress
     from evaladapt.codec import encode as codec
-    from evaladapt.codec.frozen import load_frozen
     from evaladapt.codec.text import text_from_bytes
     from evaladapt.codec.threads import threads
     from evaladapt.contract.composition import compose
+    from evaladapt.engine.frozen import load_frozen
     from evaladapt.model.device import choose_device
 
     composition = compose(chosen.names, chosen.options)

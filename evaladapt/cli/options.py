@@ -67,24 +67,21 @@ def text_options(command: Command) -> Command:
 
 def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
     """Load the strategies, the artifact and the text; what is wrong with them is told in this order."""
-    from evaladapt.artifact import find_artifact, read_artifact
     from evaladapt.contract.composition import compose
     from evaladapt.data.load import load_stream
-    from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.engine.evaluate import Request
+    from evaladapt.engine.frozen import load_frozen
     from evaladapt.engine.loop import Settings
     from evaladapt.engine.parts import mode_named
-    from evaladapt.model.backend import transformer_from_tensors
     from evaladapt.model.device import choose_device
 
     composition = compose(chosen.names, chosen.options, allow_noncausal=given.allow_noncausal)
-    device = choose_device(given.device)
-    frozen = read_artifact(find_artifact(artifact))
-    stream = load_stream(given.paths, Tokenizer(frozen.tokenizer_model))
+    frozen = load_frozen(artifact, choose_device(given.device))
+    stream = load_stream(given.paths, frozen.tokenizer)
     limited = stream.limit(given.limit_tokens) if given.limit_tokens else stream
     return Request(
-        artifact=frozen,
-        model=transformer_from_tensors(frozen.model_config, frozen.tensors).to(device),
+        artifact=frozen.artifact,
+        model=frozen.model,
         stream=limited,
         composition=composition,
         settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),

@@ -115,9 +115,9 @@ def _slice_checks(request: Request, size: int) -> list[Check]:
     import numpy as np
 
     from evaladapt.cli.progress import RunProgress
-    from evaladapt.codec.frozen import Frozen
     from evaladapt.codec.verify import Check, verify_slice
     from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.engine.frozen import Frozen
 
     if request.composition.peeking:
         names = ", ".join(member.alias for member in request.composition.peeking)

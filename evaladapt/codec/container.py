@@ -4,16 +4,16 @@ offset  bytes  what (little-endian)
 0       4      "EVZ\\x1a"
 4       1      format version, 1
 5       1      spelling of the text: 0 by the tokenizer, 1 by pieces
-6       4      bytes of the recipe
-10      4      bytes of the document table
-14      8      bytes of the payload
-22      8      targets, N
-30      8      bytes of the text
-38      16     artifact: first half of its SHA-256
-54      16     composition: first half of the SHA-256 of all its options and versions
-70      32     text: SHA-256
-102     8      canary: of one forward on the machine that wrote the file
-110            recipe (JSON), document table (gaps between BOS tokens as base-128 numbers; nothing for one document),
+6       2      bytes of the recipe
+8       4      bytes of the document table
+12      4      bytes of the payload
+16      4      targets, N
+20      4      bytes of the text
+24      16     artifact: first half of its SHA-256
+40      16     composition: first half of the SHA-256 of all its options and versions
+56      16     text: first half of its SHA-256
+72      8      canary: of one forward on the machine that wrote the file
+80             recipe (JSON), document table (gaps between BOS tokens as base-128 numbers; nothing for one document),
                payload, CRC-32 of everything before it
 """
 
@@ -33,17 +33,16 @@ from evaladapt.codec.text import Spelling
 
 MAGIC = b"EVZ\x1a"
 VERSION = 1
-HEAD = struct.Struct("<4sBBIIQQQ16s16s32s8s")
+HEAD = struct.Struct("<4sBBHIIII16s16s16s8s")
 CRC = struct.Struct("<I")
 MAX_TEXT_BYTES = 1 << 27
 """Longest text. Coding it would take weeks; a file that declares more is refused before anything is allocated."""
-MAX_RECIPE_BYTES = 1 << 16
 MAX_FILE_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Hashes that tell what a file belongs to: artifact [16], composition [16], text [32], canary [8]."""
+    """Hashes that tell what a file belongs to: artifact, composition and text [16], canary [8]."""
 
     artifact: bytes
     composition: bytes
@@ -114,7 +113,7 @@ def parse_evz(content: bytes) -> EvzFile:
         raise CodecError(f"the file has {len(content)} bytes and says {declared}: it is {kind}")
     if CRC.unpack(content[-CRC.size :])[0] != zlib.crc32(content[: -CRC.size]):
         raise CodecError("the file was changed after it was written: its checksum does not hold. Fetch it again")
-    if text_bytes > MAX_TEXT_BYTES or recipe_bytes > MAX_RECIPE_BYTES:
+    if text_bytes > MAX_TEXT_BYTES:
         raise CodecError(f"the file says its text has {text_bytes:,} bytes; the limit is {MAX_TEXT_BYTES:,}")
     if spelling not in tuple(Spelling):
         raise CodecError(f"the file's spelling {spelling} is none that this version knows")

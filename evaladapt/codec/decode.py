@@ -13,13 +13,13 @@ from evaladapt.codec.canary import canary
 from evaladapt.codec.checkpoint import checkpoint, drop_checkpoint
 from evaladapt.codec.coders import DecodingCoder, LostError
 from evaladapt.codec.container import EvzFile, read_evz
-from evaladapt.codec.frozen import Frozen
 from evaladapt.codec.problems import CodecError
 from evaladapt.codec.recipe import HASH_BYTES, Compose, composition_hash, made_here
 from evaladapt.codec.text import CodedText, blank_text, bytes_from_tokens
 from evaladapt.codec.threads import threads
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.data.files import write_atomically
+from evaladapt.engine.frozen import Frozen
 from evaladapt.engine.loop import Engine, Journal, Outcome, Progress, Settings
 from evaladapt.engine.source import UNKNOWN
 from evaladapt.errors import ContractViolation, PluginError
@@ -97,7 +97,7 @@ def _run(
         outcome = engine.run()
     coder.finish(file.targets)
     content = bytes_from_tokens(text, text.targets + 1, frozen.tokenizer)
-    if len(content) != file.text_bytes or hashlib.sha256(content).digest() != file.identity.text:
+    if len(content) != file.text_bytes or hashlib.sha256(content).digest()[:HASH_BYTES] != file.identity.text:
         raise LostError(text.targets, coder.right_until)
     return outcome
 
@@ -120,13 +120,13 @@ def _refuse_another(file: EvzFile, frozen: Frozen, composition: Composition) -> 
         )
         raise CodecError(
             f"the strategies here ({versions}) have other versions or other default options than those the file was"
-            f" written with ({file.recipe.made}). Install the versions it was written with"
+            f" written with (evaladapt {file.recipe.made}). Install the versions it was written with"
         )
     if canary(frozen.model) != file.identity.canary:
         raise CodecError(
             "this machine's arithmetic is not that of the one which wrote the file: one forward of the same model gives"
-            f" other bits here. Written by {file.recipe.made}; this is {made_here()}. Decode on the machine or with the"
-            " build that wrote it"
+            f" other bits here. Written by evaladapt {file.recipe.made}; this is {made_here()}. Decode on the machine"
+            " or with the build that wrote it"
         )
 
 

@@ -13,12 +13,12 @@ from evaladapt.codec.canary import canary
 from evaladapt.codec.checkpoint import charges_of, checkpoint, drop_checkpoint
 from evaladapt.codec.coders import EncodingCoder
 from evaladapt.codec.container import MAX_TEXT_BYTES, EvzFile, Identity
-from evaladapt.codec.frozen import Frozen
 from evaladapt.codec.problems import CodecError
 from evaladapt.codec.recipe import HASH_BYTES, Recipe, composition_hash, recipe_of
 from evaladapt.codec.text import CodedText
 from evaladapt.contract.composition import Composition
 from evaladapt.data.files import write_atomically
+from evaladapt.engine.frozen import Frozen
 from evaladapt.engine.loop import Engine, Outcome, Progress, Settings
 from evaladapt.errors import ContractViolation, PluginError, UsageError
 
@@ -86,7 +86,7 @@ def encode(
     identity = Identity(
         artifact=bytes.fromhex(frozen.artifact.sha256)[:HASH_BYTES],
         composition=composition_hash(composition, batch, seed),
-        text=hashlib.sha256(text.content).digest(),
+        text=hashlib.sha256(text.content).digest()[:HASH_BYTES],
         canary=canary(frozen.model),
     )
     recipe = recipe_of(composition, batch, seed)

@@ -21,6 +21,10 @@ from evaladapt.engine.record import describe
 HASH_BYTES = 16
 JSON_DEPTH = 4
 MAX_THREADS = 1024
+MAX_BYTES = (1 << 16) - 1
+"""Longest recipe that an ``.evz`` file has room for."""
+DEFAULTS: Mapping[str, object] = {"options": {}, "batch": 16, "seed": 0}
+"""What a file leaves out."""
 
 Compose = Callable[[Sequence[str], Mapping[str, Mapping[str, object]]], Composition]
 """From names and options to a composition; :func:`evaladapt.contract.composition.compose` unless a test has its own."""
@@ -34,15 +38,24 @@ class Recipe:
     """
 
     plugins: tuple[str, ...]
+    threads: int
+    made: str
     options: Mapping[str, Mapping[str, OptionValue]]
     batch: int
     seed: int
-    threads: int
-    made: str
 
     def to_json(self) -> bytes:
-        """Compact, the same for the same recipe."""
-        return canonical_json(dataclasses.asdict(self)).encode()
+        """Compact, the same for the same recipe; what has its default is left out.
+
+        Raises:
+            CodecError: the options are too long for a file.
+        """
+        content = {**dataclasses.asdict(self), "plugins": ",".join(self.plugins)}
+        told = {name: value for name, value in content.items() if value != DEFAULTS.get(name)}
+        encoded = canonical_json(told).encode()
+        if len(encoded) > MAX_BYTES:
+            raise CodecError(f"strategies and options take {len(encoded):,} bytes; a file has room for {MAX_BYTES:,}")
+        return encoded
 
     @classmethod
     def from_json(cls, raw: bytes) -> Recipe:
@@ -55,16 +68,17 @@ class Recipe:
             found = parse_json(raw.decode("utf-8"), "The recipe", JSON_DEPTH)
         except (UnicodeDecodeError, DamagedArtifact, LimitExceeded) as error:
             raise CodecError(f"the file's recipe cannot be read: {error}") from error
-        expected = {"plugins": list, "options": dict, "batch": int, "seed": int, "threads": int, "made": str}
-        if not isinstance(found, dict) or {name: type(value) for name, value in found.items()} != expected:
-            raise CodecError(f"the file's recipe does not hold {', '.join(expected)} and nothing else")
-        if not all(isinstance(name, str) for name in found["plugins"]) or found["batch"] < 1:
-            raise CodecError("the file's recipe names no strategies or no batch size")
-        if not 1 <= found["threads"] <= MAX_THREADS:
-            raise CodecError(f"the file's recipe asks for {found['threads']} threads; it is 1 to {MAX_THREADS}")
-        if not all(isinstance(given, dict) for given in found["options"].values()):
+        types = {"plugins": str, "threads": int, "made": str, "options": dict, "batch": int, "seed": int}
+        whole = {**DEFAULTS, **found} if isinstance(found, dict) else {}
+        if {name: type(value) for name, value in whole.items()} != types:
+            raise CodecError(f"the file's recipe does not hold {', '.join(types)} and nothing else")
+        if whole["batch"] < 1:
+            raise CodecError(f"the file's recipe names a batch size of {whole['batch']}")
+        if not 1 <= whole["threads"] <= MAX_THREADS:
+            raise CodecError(f"the file's recipe asks for {whole['threads']} threads; it is 1 to {MAX_THREADS}")
+        if not all(isinstance(given, dict) for given in whole["options"].values()):
             raise CodecError("the file's recipe holds options that are no table")
-        return cls(**{**found, "plugins": tuple(found["plugins"])})
+        return cls(**{**whole, "plugins": tuple(whole["plugins"].split(","))})
 
     def compose(self, by: Compose = compose) -> Composition:
         """The composition, from what is installed here."""
@@ -87,7 +101,7 @@ def recipe_of(composition: Composition, batch: int, seed: int) -> Recipe:
 def made_here() -> str:
     """Versions that decide whether another machine can read what this one writes."""
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"evaladapt {evaladapt.__version__}, torch {torch.__version__}, {capability}"
+    return f"{evaladapt.__version__}, torch {torch.__version__}, {capability}"
 
 
 def composition_hash(composition: Composition, batch: int, seed: int) -> bytes:

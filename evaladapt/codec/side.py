@@ -8,6 +8,7 @@ half (Krichevsky and Trofimov 1981); values beyond ±127 are escaped and take an
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 
@@ -20,6 +21,7 @@ from evaladapt.data.stream import TokenStream
 from evaladapt.engine.evaluate import Request
 from evaladapt.engine.loop import Engine, Outcome, Progress
 from evaladapt.engine.record import Charged, RunRecord
+from evaladapt.errors import PluginError
 
 LARGEST = 127
 ESCAPE = 2 * LARGEST + 1
@@ -59,6 +61,7 @@ class SideInformation:
         self.step = step
         self.numbers = 0
         self._codes: dict[tuple[str, str], AdaptiveCode] = {}
+        self._told = hashlib.sha256()
 
     def tell(self, strategy: str, fitted: Mapping[str, Tensor]) -> None:
         """Overwrite the tensors with their rounded values."""
@@ -70,11 +73,17 @@ class SideInformation:
             self.numbers += tensor.numel()
             with torch.no_grad():
                 tensor.copy_(rounded * self.step)
+            self._told.update(tensor.detach().cpu().numpy().tobytes())
 
     @property
     def bits(self) -> float:
         """Code length of everything told."""
         return sum(code.bits for code in self._codes.values())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything told."""
+        return self._told.hexdigest()
 
 
 def charge_claim(request: Request, record: RunRecord, progress: Progress | None = None) -> Charged | None:
@@ -84,11 +93,15 @@ def charge_claim(request: Request, record: RunRecord, progress: Progress | None 
         request: the run that made the claim.
         record: its record, for the base.
         progress: of the last pass.
+
+    Raises:
+        PluginError: what is predicted does not follow from what is told.
     """
     if not all("fitted" in member.type.hooks for member in request.composition.peeking):
         return None
     start = request.stream.limit(min(TRIED_ON, request.stream.targets))
     tried = {step: _run(request, step, start) for step in STEPS}
+    _refuse_unheeded(request, tried)
     step = min(STEPS, key=lambda one: tried[one][0].bits + tried[one][1].bits)
     whole = start.targets == request.stream.targets
     outcome, side = tried[step] if whole else _run(request, step, request.stream, progress)
@@ -104,6 +117,18 @@ def charge_claim(request: Request, record: RunRecord, progress: Progress | None 
         windows=windows,
         break_even_bits=(record.base.bits - record.adapted.bits) / windows if record.base else None,
     )
+
+
+def _refuse_unheeded(request: Request, tried: Mapping[float, tuple[Outcome, SideInformation]]) -> None:
+    """Coarser steps tell other numbers; where the ledger stays the same all the same, the numbers were copies."""
+    ledgers = {outcome.digest for outcome, _ in tried.values()}
+    told = {side.digest for _, side in tried.values()}
+    if len(ledgers) == 1 < len(told):
+        names = ", ".join(member.alias for member in request.composition.peeking)
+        raise PluginError(
+            f"{names} predicts the same whatever is told in place of what it fitted, so its claim cannot be charged."
+            " Its hook fitted must return the very tensors that the predictions are made from, not copies"
+        )
 
 
 def _run(

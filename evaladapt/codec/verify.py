@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from evaladapt.codec.checkpoint import charges_of
 from evaladapt.codec.encode import Encoded, encode
-from evaladapt.codec.frozen import Frozen
 from evaladapt.codec.text import CodedText, bytes_from_tokens, text_from_stream
 from evaladapt.contract.composition import Composition
 from evaladapt.data.stream import TokenStream
+from evaladapt.engine.frozen import Frozen
 from evaladapt.engine.loop import Engine, Journal, Progress, Settings
 from evaladapt.engine.record import RunRecord
 from evaladapt.errors import EvaladaptError

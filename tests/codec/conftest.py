@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from evaladapt.codec.frozen import load_frozen
+from evaladapt.engine.frozen import load_frozen
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ def test_a_text_kept_in_a_global_is_not_there_for_the_decoder(frozen, tmp_path, 
     cheated = encode_with(frozen, CONTENT, tmp_path / "x.evz", GlobalPeek)
     assert cheated.bits < 0.1 * plain.bits
     monkeypatch.setattr(GlobalPeek, "text", None)
-    with pytest.raises(ContractViolation, match="does not come back") as caught:
+    with pytest.raises(ContractViolation, match="used something besides the prefix") as caught:
         decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
     right, wrong = bytes_named(str(caught.value))
     assert right == 0
@@ -143,14 +143,17 @@ def test_nor_before_it_begins(frozen, tmp_path, tokens, monkeypatch):
     path.write_text(" ".join(map(str, tokens.tolist())))
     monkeypatch.setattr(FilePeek, "path", path)
     encode_with(frozen, CONTENT, tmp_path / "x.evz", EarlyFilePeek)
-    with pytest.raises(ContractViolation, match="its constructor"):
+    with pytest.raises(ContractViolation, match=f"tried to read {re.escape(str(path))}.*its constructor") as caught:
         decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", EarlyFilePeek)
+    assert bytes_named(str(caught.value)) == [0]
 
 
 def test_numbers_that_change_are_found(frozen, tmp_path):
     encode_with(frozen, CONTENT, tmp_path / "x.evz", Unsteady)
-    with pytest.raises(ContractViolation, match="same numbers twice"):
+    with pytest.raises(ContractViolation, match="same numbers twice") as caught:
         decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", Unsteady)
+    right, wrong = bytes_named(str(caught.value))
+    assert right < wrong <= len(CONTENT)
 
 
 def test_a_strategy_that_just_fails_is_named_as_always(frozen, tmp_path, monkeypatch):

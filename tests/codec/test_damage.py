@@ -1,21 +1,24 @@
-"""Files that are whole but not for here; files that are not whole are in test_container."""
+"""Files that are damaged, or whole but not for here, as a decoder meets them."""
 
 import dataclasses
+import zlib
 
 import pytest
 import torch
 
 from evaladapt.artifact import write_artifact
-from evaladapt.codec import decode as decoding
-from evaladapt.codec.container import read_evz
-from evaladapt.codec.frozen import load_frozen
+from evaladapt.codec.container import CRC, HEAD, read_evz
+from evaladapt.codec.decode import decode
 from evaladapt.codec.problems import CodecError
-from evaladapt.errors import ContractViolation, DataError, PluginError, UsageError
-from tests.codec.files import WORDS, decode_with, encode_with
+from evaladapt.engine.frozen import load_frozen
+from evaladapt.errors import ContractViolation, DataError, EvaladaptError, PluginError, UsageError
+from evaladapt.testing.compositions import composition_of
+from tests.codec.files import SLIDING, WORDS, decode_with, encode_with
 from tests.strategies import StreamUnigram, Train
 from tests.tiny import tiny_model
 
 CONTENT = WORDS[:120]
+FEW_WORDS = WORDS[:24]
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +43,37 @@ def rewritten(path, folder, **fields):
     return other
 
 
-def test_a_damaged_file_leaves_nothing_behind(frozen, written, tmp_path):
-    content = bytearray(written.read_bytes())
-    content[-20] ^= 1
-    (tmp_path / "x.evz").write_bytes(content)
-    assert "checksum" in refused(frozen, tmp_path / "x.evz", tmp_path, CodecError, StreamUnigram)
+@pytest.fixture(scope="module")
+def small(frozen, tmp_path_factory):
+    """A file of a few words, whole."""
+    path = tmp_path_factory.mktemp("small") / "x.evz"
+    encode_with(frozen, FEW_WORDS, path)
+    return path.read_bytes()
+
+
+def each_bit_flipped(content):
+    for index in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[index // 8] ^= 1 << index % 8
+        yield bytes(flipped)
+
+
+def test_every_truncation_and_every_flipped_bit_is_one_error_and_leaves_nothing_behind(frozen, small, tmp_path):
+    for damaged in (*(small[:length] for length in range(len(small))), *each_bit_flipped(small)):
+        (tmp_path / "x.evz").write_bytes(damaged)
+        refused(frozen, tmp_path / "x.evz", tmp_path, CodecError)
+
+
+def test_a_flipped_bit_of_the_head_under_a_right_checksum_is_an_error_too(frozen, small, tmp_path):
+    """One bit of every byte; recipes and payloads that were forged come below."""
+    composition = composition_of(options=SLIDING)
+    for index in range(HEAD.size):
+        content = bytearray(small[: -CRC.size])
+        content[index] ^= 1 << index % 8
+        (tmp_path / "x.evz").write_bytes(content + CRC.pack(zlib.crc32(content)))
+        with pytest.raises(EvaladaptError):
+            decode(frozen, tmp_path / "x.evz", tmp_path / "x.txt", compose_by=lambda names, options: composition)
+        assert [one.name for one in tmp_path.iterdir()] == ["x.evz"]
 
 
 def test_another_artifact(frozen, written, tmp_path):
@@ -72,7 +101,7 @@ def test_another_composition(frozen, written, tmp_path):
 
 def test_a_strategy_that_is_not_installed(frozen, written, tmp_path):
     with pytest.raises(PluginError, match="no strategy 'streamunigram' is installed"):
-        decoding.decode(frozen, written, tmp_path / "x.txt")
+        decode(frozen, written, tmp_path / "x.txt")
 
 
 def test_an_option_that_does_not_exist(frozen, written, tmp_path):

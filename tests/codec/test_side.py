@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -7,13 +8,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaladapt.codec.side import LARGEST, STEPS, AdaptiveCode, SideInformation, charge_claim
+from evaladapt.cli.main import invoke
+from evaladapt.codec.range_coder import RangeDecoder, RangeEncoder
+from evaladapt.codec.side import ESCAPE, LARGEST, STEPS, AdaptiveCode, SideInformation, charge_claim
 from evaladapt.contract import Capabilities, Stage, hookimpl
+from evaladapt.contract.composition import compose
+from evaladapt.contract.registry import installed, load
 from evaladapt.engine.evaluate import Request, evaluate
-from evaladapt.engine.loop import Settings
+from evaladapt.engine.loop import Engine, Settings
+from evaladapt.errors import EXIT_OK, PluginError
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest
-from tests.tiny import random_stream, tiny_model
+from tests.tiny import random_stream, stream_of, tiny_model
 
 
 class PeekingBias(Honest):
@@ -43,6 +49,12 @@ class SilentBias(PeekingBias):
     fitted = None
 
 
+class CopyingBias(PeekingBias):
+    @hookimpl
+    def fitted(self):
+        return {"delta": self.delta.clone()}
+
+
 def request(frozen, *classes):
     composition = composition_of(*classes, options={"sliding": {"stride": 4}}, allow_noncausal=True)
     stream = random_stream()
@@ -62,6 +74,60 @@ def sequential_bits(values):
             excess = abs(value) - LARGEST
             bits += 2 * (excess.bit_length() - 1) + 1 + 1
     return bits
+
+
+def gamma(excess):
+    """Elias's code of a positive integer, as bits."""
+    digits = [int(one) for one in f"{excess:b}"]
+    return [0] * (len(digits) - 1) + digits
+
+
+def written(values):
+    """The adaptive code as bytes."""
+    counts, coder = [1] * (2 * LARGEST + 2), RangeEncoder()
+    for value in values:
+        symbol = value + LARGEST if abs(value) <= LARGEST else ESCAPE
+        coder.encode(sum(counts[:symbol]), counts[symbol], sum(counts))
+        counts[symbol] += 2
+        if symbol == ESCAPE:
+            for bit in [*gamma(abs(value) - LARGEST), int(value < 0)]:
+                coder.encode(bit, 1, 2)
+    return coder.finish()
+
+
+def read(payload, count):
+    """The values again, from the bytes and their number alone."""
+    counts, coder, values = [1] * (2 * LARGEST + 2), RangeDecoder(payload), []
+
+    def bit():
+        found = coder.position(2)
+        coder.consume(found, 1)
+        return found
+
+    for _ in range(count):
+        position, symbol = coder.position(sum(counts)), 0
+        while position >= sum(counts[: symbol + 1]):
+            symbol += 1
+        coder.consume(sum(counts[:symbol]), counts[symbol])
+        counts[symbol] += 2
+        value = symbol - LARGEST
+        if symbol == ESCAPE:
+            zeros = 0
+            while not bit():
+                zeros += 1
+            excess = int("1" + "".join(str(bit()) for _ in range(zeros)), 2)
+            value = (LARGEST + excess) * (-1 if bit() else 1)
+        values.append(value)
+    return values
+
+
+@given(st.lists(st.integers(-400, 400) | st.integers(-2, 2), max_size=40))
+def test_what_is_charged_is_what_a_decoder_needs_to_read_the_values_back(values):
+    payload = written(values)
+    assert read(payload, len(values)) == values
+    code = AdaptiveCode()
+    code.add(np.array(values, dtype=np.int64))
+    assert abs(8 * len(payload) - code.bits) < 9
 
 
 @given(st.lists(st.integers(-400, 400), max_size=40))
@@ -104,9 +170,88 @@ def test_a_claim_that_does_not_say_what_it_fitted_has_no_price(frozen):
     assert charge_claim(given_request, evaluate(given_request)) is None
 
 
+def test_a_claim_that_hands_out_copies_cannot_be_charged(frozen):
+    given_request = request(frozen, CopyingBias)
+    with pytest.raises(PluginError, match="the very tensors"):
+        charge_claim(given_request, evaluate(given_request))
+
+
 def test_the_record_holds_the_price(frozen):
     given_request = request(frozen, PeekingBias)
     record = evaluate(given_request)
     assert record.to_json()["charged"] is None
     charged = charge_claim(given_request, record)
     assert json.loads(json.dumps(charged.__dict__))["charged_bpb"] == charged.charged_bpb
+
+
+REPLICAS = [one.alias for one in installed() if one.distribution == "evaladapt" and load(one.alias).capabilities.peeks]
+
+
+class Telling(SideInformation):
+    """Keeps a copy of everything that was told."""
+
+    def __init__(self):
+        super().__init__(step=0.25)
+        self.told = []
+
+    def tell(self, strategy, fitted):
+        super().tell(strategy, fitted)
+        self.told.append({name: tensor.clone() for name, tensor in fitted.items()})
+
+
+class Told:
+    """Hands out what another run told, whatever was fitted here: the side of the decoder."""
+
+    def __init__(self, told):
+        self._told = iter(told)
+
+    def tell(self, strategy, fitted):
+        for name, tensor in next(self._told).items():
+            fitted[name].copy_(tensor)
+
+
+class Distributions:
+    """A coder that writes nothing and keeps every distribution."""
+
+    def __init__(self):
+        self.rows = []
+
+    def settle(self, first, logprobs):
+        self.rows.extend(logprobs.clone())
+
+
+def predicted(alias, stream, side):
+    """Distributions [N,V]."""
+    composition = compose([alias], {"sliding": {"stride": 4}}, allow_noncausal=True)
+    coder = Distributions()
+    Engine(tiny_model(), stream, composition, Settings(batch=4), coder=coder, side=side).run()
+    return torch.stack(coder.rows)
+
+
+@pytest.mark.parametrize("alias", REPLICAS)
+def test_with_what_is_told_a_decoder_predicts_every_target_from_its_prefix(alias):
+    """Tokens from a target on are exchanged; with the same told, that target's distribution stays as it was."""
+    target, tokens = 60, random_stream((90,)).tokens[1:].tolist()
+    other = [*tokens[: target - 1], *(2 + (token - 1) % 20 for token in tokens[target - 1 :])]
+    side = Telling()
+    first = predicted(alias, stream_of(tokens), side)
+    assert side.told
+    changed = predicted(alias, stream_of(other), Told(side.told))
+    assert torch.allclose(first[:target], changed[:target], atol=1e-5)
+    assert not torch.allclose(first[target:], changed[target:], atol=1e-2)
+    unpaid = predicted(alias, stream_of(other), None), predicted(alias, stream_of(tokens), None)
+    assert not torch.allclose(unpaid[0][:target], unpaid[1][:target], atol=1e-5)
+
+
+def test_one_command_shows_base_claim_and_charge(tiny_artifact, text_file, tmp_path, capsys):
+    command = ["run", str(tiny_artifact), "--plugins", "replica-1318", "--allow-noncausal", "--data", str(text_file),
+               "-o", "sliding.stride=4", "--audit", "off", "--limit-tokens", "150", "--out", str(tmp_path)]  # fmt: skip
+    assert invoke(command) == EXIT_OK
+    said = capsys.readouterr().out
+    base, claimed, charged = (
+        float(re.search(rf"([\d.]+) {unit}", said)[1]) for unit in ("bpb", "claimed_bpb", "charged_bpb")
+    )
+    assert claimed < base < charged
+    price = json.loads((tmp_path / "record.json").read_text())["charged"]
+    assert price["charged_bpb"] == pytest.approx(price["text_bpb"] + price["side_bpb"])
+    assert charged == pytest.approx(price["charged_bpb"], abs=1e-4)

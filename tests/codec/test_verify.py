@@ -151,6 +151,7 @@ def test_inputs_shifted_by_one_are_found_at_their_first_byte(make_record):
     outcome, evidence = checks["step"]
     assert outcome == "fail"
     assert "at byte 0 (target 1) block mode charged" in evidence
+    assert "the score rests on something after the prefix (clause C1)" in evidence
 
 
 @pytest.mark.usefixtures("cheats")
@@ -162,6 +163,7 @@ def test_a_text_found_in_the_process_is_not_there_for_the_decoder(make_record):
     outcome, evidence = checks["decode"]
     assert outcome == "fail"
     assert "right up to byte 0" in evidence
+    assert "used something besides the prefix" in evidence
 
 
 @pytest.mark.usefixtures("cheats")

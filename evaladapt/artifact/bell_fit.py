@@ -44,9 +44,8 @@ class FittedField:
 def fit_field(codes: Codes, largest: int) -> FittedField:
     """The best of the fields tried: three kinds of curve, one level or many, with and without factors."""
     plain = min((_fit_levels(codes, largest, _flat(codes, power)) for power in HALF_POWERS), key=_size)
-    factored = _with_factors(codes, largest, plain.field)
-    best = plain if factored is None else min(plain, _fit_levels(codes, largest, factored), key=_size)
-    return _settle(codes, largest, best)
+    factored = [_fit_levels(codes, largest, field) for field in _with_factors(codes, largest, plain.field)]
+    return _settle(codes, largest, min([plain, *factored], key=_size))
 
 
 def _size(fitted: FittedField) -> float:
@@ -89,13 +88,15 @@ def _rest_and_costs(codes: Codes, largest: int, field: BellField) -> tuple[Dista
 def _levels_from(powers: Floats, half_power: int, *, balance: bool) -> tuple[Floats, Floats]:
     """Row and column levels, not yet whole, whose sum gives every row and column its mean power."""
     columns = np.zeros(powers.shape[1])
-    rows = np.full(powers.shape[0], _level_of(powers.mean(), half_power))
+    loudness = powers.mean(axis=1) if balance else powers.mean(keepdims=True)[0].repeat(len(powers))
     for _ in range(BALANCING_ROUNDS if balance else 0):
-        loudness = np.exp2(columns * half_power / 2 / LEVELS_PER_OCTAVE)
-        rows = _level_of((powers / loudness).mean(axis=1), half_power)
-        loudness = np.exp2(rows * half_power / 2 / LEVELS_PER_OCTAVE)
-        relative = (powers / loudness[:, None]).mean(axis=0)
-        columns = LEVELS_PER_OCTAVE * 2 / half_power * np.log2(np.maximum(relative / np.median(relative), 2.0**-20))
+        # Rows that are nearly silent say little about columns, and what they say is mostly rounding.
+        weights = np.minimum(loudness, 1.0) / np.maximum(loudness, 1e-12)
+        relative = weights @ powers
+        relative /= max(float(np.median(relative)), 1e-12)
+        columns = LEVELS_PER_OCTAVE * 2 / half_power * np.log2(np.maximum(relative, 2.0**-20))
+        loudness = (powers / np.maximum(relative, 2.0**-20)).mean(axis=1)
+    rows = _level_of(loudness, half_power)
     return rows, columns
 
 
@@ -141,29 +142,36 @@ def _moved(levels: Vector, others: Vector, rest: Distances, costs: Floats) -> Ve
     return result
 
 
-def _with_factors(codes: Codes, largest: int, field: BellField) -> BellField | None:
-    """The field with factors for the rows that gain by them: rows that are all alike but for their size."""
+def _with_factors(codes: Codes, largest: int, field: BellField) -> list[BellField]:
+    """Fields with factors for the rows that gain by them: rows that are all alike but for their size."""
     values = codes.astype(np.float64)
     shares = values / np.maximum(np.sqrt(np.square(values).sum(axis=1, keepdims=True)), 1e-9)
     direction = _main_direction(shares, shares.mean(axis=0))
     alike = np.square(shares @ direction) > ALIKE
     if not alike.any():
-        return None
+        return []
     direction = _main_direction(shares[alike], direction)
-    explained = np.square(shares @ direction)
-    saved = -0.5 * codes.shape[1] * np.log2(np.maximum(1.0 - explained, 2.0**-12))
-    along = np.where(saved > BITS_PER_FACTOR, values @ direction, 0.0)
+    saved = -0.5 * codes.shape[1] * np.log2(np.maximum(1.0 - np.square(shares @ direction), 2.0**-12))
     peak = float(np.abs(direction).max())
-    along = np.clip(along, -(largest - 0.5) / peak, (largest - 0.5) / peak)
-    columns = np.rint(direction * (LARGEST_FACTOR / peak)).astype(np.int64)
-    # What a row factor of 1 stands for, in codes along the direction, is peak / LARGEST_FACTOR / 2**shift.
-    room = np.log2(LARGEST_FACTOR**2 / max(float(np.abs(along).max()) * peak, 1e-9))
+    along = np.clip(np.where(saved > BITS_PER_FACTOR, values @ direction, 0.0), *_ends((largest - 0.5) / peak))
+    # Column factors either as fine as can be, or the codes of a typical row, which its equals then hit exactly.
+    typical = float(np.median(along[along != 0])) if along.any() else 0.0
+    units = {LARGEST_FACTOR / peak, min(abs(typical), LARGEST_FACTOR / peak)} - {0.0}
+    fields = [_factored(field, along, direction, unit) for unit in sorted(units)]
+    return [one for one in fields if (means := one.means()) is not None and np.abs(means).max() <= largest]
+
+
+def _factored(field: BellField, along: Floats, direction: Floats, unit: float) -> BellField:
+    """Factors for rows that reach ``along`` the direction, column factors being ``unit`` times it."""
+    room = np.log2(LARGEST_FACTOR * unit / max(float(np.abs(along).max()), 1e-9))
     shift = int(np.clip(np.floor(room), 0, LARGEST_SHIFT))
-    rows = np.rint(along * (2.0**shift * peak / LARGEST_FACTOR)).astype(np.int64)
-    rows = np.clip(rows, -LARGEST_FACTOR, LARGEST_FACTOR)
-    factored = replace(field, row_factors=rows, column_factors=columns, shift=shift)
-    means = factored.means()
-    return None if means is None or np.abs(means).max() > largest else factored
+    rows = np.clip(np.rint(along * (2.0**shift / unit)), *_ends(LARGEST_FACTOR)).astype(np.int64)
+    columns = np.rint(direction * unit).astype(np.int64)
+    return replace(field, row_factors=rows, column_factors=columns, shift=shift)
+
+
+def _ends(size: float) -> tuple[float, float]:
+    return -size, size
 
 
 def _main_direction(rows: Floats, start: Floats) -> Floats:

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 
 from evaladapt.artifact import Artifact, QuantisationPlan, write_artifact
+from evaladapt.artifact.coders import LZMA, RANGE
 
 GOLDEN = Path(__file__).parent / "golden" / "tiny.eva"
 CONFIG = {"vocab_size": 48, "layers": 1, "width": 24, "logit_softcap": 30.0}
 METADATA = {"made_by": "tests", "steps": 3}
-PLAN = QuantisationPlan(embedding_bits=6, small_values=64, overrides={"blocks.*.down": 5})
+PLAN = QuantisationPlan(
+    embedding_bits=6, small_values=64, overrides={"blocks.*.down": 5}, row_scales=True, coders=(RANGE, LZMA)
+)
 TOKENIZER = bytes((37 * index * index + 11) % 251 for index in range(40))
 
 

@@ -60,7 +60,7 @@ def _flat(codes: Codes, half_power: int) -> BellField:
 def _fit_levels(codes: Codes, largest: int, field: BellField) -> FittedField:
     """Give a field with factors (or none) the levels that suit it: one for all, or one for each row and column."""
     rest, costs = _rest_and_costs(codes, largest, field)
-    powers = rest ** (field.half_power / 2)
+    powers = rest.astype(np.float64) ** (field.half_power / 2)
     one, many = (_placed(field, *_levels_from(powers, field.half_power, balance=many)) for many in (False, True))
     return min(_sized(one, rest, costs), _sized(many, rest, costs), key=_size)
 

@@ -56,7 +56,7 @@ def bell_costs(half_power: int, reach: int) -> np.ndarray[tuple[int, int], np.dt
 def _exponent(distance: int, level: int, half_power: int) -> int:
     """``floor(32 * (distance / s) ** p)``: the 16th root of the 16th power, which is a whole number or a fraction."""
     above = half_power * (UNIT_LEVEL - level)
-    power = distance ** (8 * half_power) << 16 * (PARTS.bit_length() - 1)
+    power: int = distance ** (8 * half_power) << 16 * (PARTS.bit_length() - 1)
     power = power << above if above >= 0 else power >> -above
     for _ in range(4):
         power = isqrt(power)

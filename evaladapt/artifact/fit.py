@@ -2,7 +2,8 @@
 
 A step twice as large saves one bit per number and quadruples the error. So the least damage for a number of bytes is
 where every weight's last byte costs the same: steps in proportion to ``sqrt(numbers / sensitivity)``, times one common
-factor. :func:`fit_plan` finds that factor by building the file; bits follow from the steps. ``pack --max-bytes`` calls it.
+factor. :func:`fit_plan` finds that factor by building the file; bits follow from the steps. ``pack --max-bytes`` is the
+caller.
 """
 
 from __future__ import annotations
@@ -116,17 +117,12 @@ def _by_sensitivity(weights: Mapping[str, _Weight], sensitivity: Mapping[str, fl
     wanted = {name: sqrt(weight.numbers / sensitivity[name]) for name, weight in weights.items()}
     numbers = sum(weight.numbers for weight in weights.values())
     excess = sum(w.numbers * log2(wanted[name] / w.step) for name, w in weights.items() if w.step) / numbers
-    return {
-        name: _Weight(w.peak, w.deviation, w.numbers, wanted[name] * 2.0**-excess) for name, w in weights.items()
-    }
+    return {name: _Weight(w.peak, w.deviation, w.numbers, wanted[name] * 2.0**-excess) for name, w in weights.items()}
 
 
 def _same(weights: Mapping[str, _Weight], factor: float, extreme: float) -> bool:
     """Whether every weight is already where the extreme factor would bring it."""
-    return all(
-        (weight.grid(factor).steps == weight.grid(extreme).steps).all()
-        for weight in weights.values()
-    )
+    return all((weight.grid(factor).steps == weight.grid(extreme).steps).all() for weight in weights.values())
 
 
 def _next(factor: float, bits_too_many: float, exceeds: float, fits: float) -> float:

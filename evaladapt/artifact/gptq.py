@@ -2,8 +2,8 @@
 
 Frantar et al. 2022 (arXiv 2210.17323). What counts is the error of the layer's output, ``tr(E H E^T)`` with ``H`` the
 second moment of the layer's inputs, so the error of one column may be taken back by others that see similar inputs.
-Damped once; columns with loud inputs first; the updates of later columns are gathered in blocks. Uses the Cholesky factor
-``U`` of ``H^-1 = U^T U``: row ``j`` of ``U``, divided by its diagonal, is how an error in column ``j`` is best spread over
+Damped once; columns with loud inputs first; the updates of later columns are gathered in blocks. With the Cholesky
+factor ``U`` of ``H^-1 = U^T U``, row ``j`` of ``U`` over its diagonal is how an error in column ``j`` is best spread over
 the columns after it.
 """
 
@@ -21,7 +21,9 @@ DAMPING = 0.01
 Float64 = npt.NDArray[np.float64]
 
 
-def gptq(weights: Float32, grid: Grid, hessian: Float64, damping: float = DAMPING, block: int = BLOCK) -> QuantizedMatrix:
+def gptq(
+    weights: Float32, grid: Grid, hessian: Float64, damping: float = DAMPING, block: int = BLOCK
+) -> QuantizedMatrix:
     """Quantise ``weights [R, C]`` for inputs with the second moment ``hessian [C, C]`` (any scale).
 
     Inputs that never occur (a zero on the diagonal) get the nearest codes.

@@ -2,9 +2,9 @@
 
 ``int-matrix@1`` has one step for a whole matrix: with codes that are entropy-coded, equal steps give the least squared
 error for a number of bytes. ``int-rows@1`` has a step per row. Both store ``w[i, j]`` as ``code[i, j] * scale *
-2**exponent``, codes in ``-m..m`` with ``m = 2**(bits-1) - 1``, scales in float16. The product is exact in float32 (11 + 7
-significant bits), so decoding gives the same bits on every machine. ``float16@1`` is a cast. A :class:`Grid` says where
-codes may lie; :func:`nearest` rounds to it, ``gptq`` rounds with care, and codes go on to ``coders``.
+2**exponent``, codes in ``-m..m`` with ``m = 2**(bits-1) - 1``, scales in float16. The product is exact in float32
+(11 + 7 significant bits), so decoding gives the same bits on every machine. ``float16@1`` is a cast. A :class:`Grid`
+says where codes may lie; :func:`nearest` rounds to it, ``gptq`` rounds with care, and codes go on to ``coders``.
 """
 
 from __future__ import annotations

@@ -40,9 +40,9 @@ def calibrate(model: Transformer, tokens: Tensor) -> Calibration:
 def input_moments(model: Transformer, tokens: Tensor) -> dict[str, Float64]:
     """Second moments of the inputs of every ``F.linear`` with a weight of the model; a tied head counts as one."""
     listener = _LinearInputs(dict(model.named_parameters()))
-    for rows in tokens.split(ROWS_AT_ONCE):
+    for start in range(0, len(tokens), ROWS_AT_ONCE):
         with listener:
-            model(rows)
+            model(tokens[start : start + ROWS_AT_ONCE])
     return listener.means()
 
 

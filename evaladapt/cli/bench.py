@@ -38,8 +38,6 @@ def bench(
     """Measure speed and quality and compare them with what is promised."""
     from evaladapt.bench.report import BenchSettings
 
-    settings = BenchSettings(
-        artifact=artifact, data=paths, weights=weights, limit_tokens=limit_tokens, repeats=repeats
-    )
+    settings = BenchSettings(artifact=artifact, data=paths, weights=weights, limit_tokens=limit_tokens, repeats=repeats)
     report = import_module(f"evaladapt.bench.{name.replace('-', '_')}").run(settings)
     click.echo(json.dumps(report.to_json()) if as_json else report.to_text())

@@ -80,11 +80,14 @@ def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
     composition = compose(chosen.names, chosen.options, allow_noncausal=given.allow_noncausal)
     device = choose_device(given.device)
     frozen = read_artifact(find_artifact(artifact))
-    stream = load_stream(given.paths, Tokenizer(frozen.tokenizer_model))
+    tokenizer = Tokenizer(frozen.tokenizer_model)
+    model = transformer_from_tensors(frozen.model_config, frozen.tensors).to(device)
+    tokenizer.refuse_other_vocabulary(model.vocab_size, str(frozen.path))
+    stream = load_stream(given.paths, tokenizer)
     limited = stream.limit(given.limit_tokens) if given.limit_tokens else stream
     return Request(
         artifact=frozen,
-        model=transformer_from_tensors(frozen.model_config, frozen.tensors).to(device),
+        model=model,
         stream=limited,
         composition=composition,
         settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),

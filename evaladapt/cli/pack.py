@@ -50,7 +50,7 @@ ROWS = 32
     default=OWN_TEXT,
     show_default=True,
     metavar="own|none|FOLDER",
-    help="What GPTQ looks at: text that the model writes, nothing (round to nearest), or the training shards in FOLDER.",
+    help="What GPTQ looks at: text that the model writes, nothing (nearest codes), or the training shards in FOLDER.",
 )
 @click.option(
     "--never", multiple=True, type=File, help="A text to be scored: refuse a FOLDER that holds a document of it."
@@ -93,16 +93,12 @@ def pack(
             trained.model_config, as_arrays(trained.tensors), pieces.model_bytes, metadata, hessians
         )
         plan = fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None)
-    write_artifact(
-        out, trained.model_config, trained.tensors, pieces.model_bytes, metadata, plan, max_bytes, hessians
-    )
+    write_artifact(out, trained.model_config, trained.tensors, pieces.model_bytes, metadata, plan, max_bytes, hessians)
     summary = summarise(open_artifact(out))
     click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
 
 
-def _calibrated(
-    trained: TrainedModel, pieces: Tokenizer, source: str, never: tuple[Path, ...]
-) -> Calibration | None:
+def _calibrated(trained: TrainedModel, pieces: Tokenizer, source: str, never: tuple[Path, ...]) -> Calibration | None:
     """Moments and sensitivities on the text that ``--calibration`` names."""
     if source == NO_TEXT:
         return None

@@ -27,8 +27,11 @@ def load_frozen(name_or_path: str | Path, device: torch.device) -> Frozen:
 
     Raises:
         ArtifactError: it cannot be found or read.
+        DataError: its tokenizer is that of another model.
     """
     keep_freed_memory()
     artifact = read_artifact(find_artifact(name_or_path))
     model = transformer_from_tensors(artifact.model_config, artifact.tensors).to(device)
-    return Frozen(artifact, model, Tokenizer(artifact.tokenizer_model))
+    tokenizer = Tokenizer(artifact.tokenizer_model)
+    tokenizer.refuse_other_vocabulary(model.vocab_size, str(artifact.path))
+    return Frozen(artifact, model, tokenizer)

@@ -65,6 +65,14 @@ class Tokenizer:
                 raise
             raise DataError(f"{path}: {error}") from error
 
+    def refuse_other_vocabulary(self, pieces: int, what: str) -> None:
+        """Raise :class:`DataError` unless ``what``, which predicts ``pieces`` pieces, can belong to this tokenizer."""
+        if pieces != self.vocab_size:
+            raise DataError(
+                f"{what} predicts {pieces} pieces, its tokenizer has {self.vocab_size}: they do not belong together. "
+                "Pack the model again with the tokenizer of its training: evaladapt pack --tokenizer FILE"
+            )
+
     @cached_property
     def lossless(self) -> bool:
         """Whether every text survives encoding and decoding unchanged."""

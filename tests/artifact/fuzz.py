@@ -1,11 +1,12 @@
 """A long fuzz run on its own: ``python -m tests.artifact.fuzz --inputs 1000000 --seed 0``.
 
 Each input is a golden file with something changed and its checksums and seal made to fit, or no artifact at all. The
-reader must read it or raise ArtifactError; anything else, ten seconds for one input, or memory beyond what the process had
-at the start and 256 MB more, ends the run and leaves the input behind. ``test_fuzz`` runs a few hundred.
+reader must read it or raise ArtifactError; anything else, ten seconds for one input, or 256 MB more memory than at the
+start, ends the run and leaves the input behind. ``test_fuzz`` runs a few hundred.
 """
 
 import argparse
+import hashlib
 import json
 import resource
 import signal
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,25 @@ from tests.artifact.golden_input import BELLS_GOLDEN, GOLDEN
 SMALL = Limits(file_bytes=1 << 16, values=1 << 16, tokenizer_bytes=1 << 16)
 SECONDS_PER_INPUT = 10
 MORE_MEMORY = 256 << 20
-ODD_VALUES = (None, True, -1, 0, 1, 2**31, 2**63, 1.5, "", "range@1", "range@2", "lzma@1", [], [0], [1, 2**40], {}, {"a": []})
+ODD_VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2**31,
+    2**63,
+    1.5,
+    "",
+    "range@1",
+    "range@2",
+    "lzma@1",
+    [],
+    [0],
+    [1, 2**40],
+    {},
+    {"a": []},
+)
 
 
 class Inputs:
@@ -45,9 +65,7 @@ class Inputs:
 
     def _edited_file(self) -> bytes:
         data = self._edit(self._files[self._random.integers(2)][:-32])
-        from hashlib import sha256
-
-        return data + sha256(data).digest()
+        return data + hashlib.sha256(data).digest()
 
     def _edited_payload(self) -> bytes:
         container = self._containers[self._random.integers(2)]
@@ -84,9 +102,10 @@ class Inputs:
         tensors = dict(container.tensors)
         for name, data in parts.items():
             before = tensors[name]
+            if before.dtype == "F16":
+                data = data.ljust(len(before.data), b"\0")
             shape = (len(data),) if before.dtype == "U8" else before.shape
-            tensors[name] = StoredTensor(name, before.dtype, shape, data.ljust(len(before.data), b"\0")[: len(before.data)]
-                                         if before.dtype == "F16" else data)  # fmt: skip
+            tensors[name] = StoredTensor(name, before.dtype, shape, data)
             owner, _, part = name.rpartition(".")
             if name == "tokenizer":
                 manifest["tokenizer"]["crc32"] = checksum(tensors[name].data)
@@ -96,7 +115,7 @@ class Inputs:
                 manifest["tensors"][name]["crc32"][0] = checksum(tensors[name].data)
         return pack_container(tensors.values(), canonical_json(manifest))
 
-    def _any(self, choices: list):
+    def _any(self, choices: list[Any]) -> Any:
         return choices[self._random.integers(len(choices))]
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from evaladapt.artifact import Limits, read_artifact
 from evaladapt.artifact.coders import lzma_encode
 from evaladapt.errors import ArtifactError
-from tests.artifact.fuzz import Inputs, outcome
 from tests.artifact.forge import check, nothing, octets, with_manifest
+from tests.artifact.fuzz import Inputs, outcome
 
 EXAMPLES = int(os.environ.get("EVALADAPT_FUZZ_EXAMPLES", "100"))
 SMALL = Limits(file_bytes=1 << 16, values=1 << 16, tokenizer_bytes=1 << 16)

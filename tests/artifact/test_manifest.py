@@ -48,7 +48,7 @@ LIES = {
     "a billion layers": (lambda m: m["model"].update(layers=10**9), LimitExceeded, "'layers'"),
     "unknown quantiser": (in_entry("quantizer", "int-rows@2"), UnsupportedArtifact, "Did you mean 'int-rows@1'"),
     "quantiser is a number": (in_entry("quantizer", 1), DamagedArtifact, "no quantiser"),
-    "unknown coder": (in_entry("coder", "range@9"), UnsupportedArtifact, "Did you mean 'range@1'"),
+    "unknown coder": (in_entry("coder", "range@9"), UnsupportedArtifact, "Did you mean 'range@2'"),
     "coder of another kind": (in_entry("coder", "raw@1"), DamagedArtifact, "does not apply"),
     "coder is null": (in_entry("coder", None), DamagedArtifact, "no coder"),
     "three bits": (in_entry("bits", 3), DamagedArtifact, "from 4 to 8"),

@@ -65,9 +65,12 @@ def test_sensitivity_predicts_the_loss_of_noise():
     def divergence(noisy):
         """From the model's distribution, exactly: no sampling noise of targets."""
         inputs = tokens[:, :-1]
-        return F.kl_div(
-            F.log_softmax(noisy(inputs), -1), F.log_softmax(model(inputs), -1), reduction="sum", log_target=True
-        ) / inputs.numel()
+        return (
+            F.kl_div(
+                F.log_softmax(noisy(inputs), -1), F.log_softmax(model(inputs), -1), reduction="sum", log_target=True
+            )
+            / inputs.numel()
+        )
 
     generator = torch.Generator().manual_seed(0)
     found = []

@@ -31,7 +31,9 @@ def test_own_text_is_drawn_from_the_model():
     assert abs(float((surprise - entropy).mean())) < 4 * error
 
 
-DOCUMENTS = [f"Document {number} tells of a river, {number * 7} boats and a quiet harbour. " * 6 for number in range(30)]
+DOCUMENTS = [
+    f"Document {number} tells of a river, {number * 7} boats and a quiet harbour. " * 6 for number in range(30)
+]
 
 
 @pytest.fixture(scope="module")

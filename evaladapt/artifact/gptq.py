@@ -3,8 +3,8 @@
 Frantar et al. 2022 (arXiv 2210.17323). What counts is the error of the layer's output, ``tr(E H E^T)`` with ``H`` the
 second moment of the layer's inputs, so the error of one column may be taken back by others that see similar inputs.
 Damped once; columns with loud inputs first; the updates of later columns are gathered in blocks. With the Cholesky
-factor ``U`` of ``H^-1 = U^T U``, row ``j`` of ``U`` over its diagonal is how an error in column ``j`` is best spread over
-the columns after it.
+factor ``U`` of ``H^-1 = U^T U``, row ``j`` of ``U`` over its diagonal is how an error in column ``j`` is best spread
+over the columns after it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The same trained weights, quantised and coded in several ways: bytes and bits per byte, ``evaladapt bench quantise``.
 
 Every coder gets the very same codes, one byte each and row by row: lzma and brotli all matrices in one piece, so that
-they may use one for the next; the project's coder each matrix by itself, as a file stores it. Tables, levels and factors
-are counted, scales are not (they are the same for all). Bits per byte are those of the weights as they come back, over
+they may use one for the next; the project's coder each matrix by itself, as a file stores it. Tables, levels and
+factors are counted, scales are not (they are the same for all). Bits per byte are those of the weights as they come back, over
 windows of the model's context, side by side.
 """
 

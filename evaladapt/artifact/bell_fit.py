@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaladapt.artifact.bell_coder import LARGEST_SHIFT, BellField, Vector
-from evaladapt.artifact.bell_tables import HALF_POWERS, LEVELS, LEVELS_PER_OCTAVE, bell_costs, bell_frequencies
-from evaladapt.artifact.frequencies import TOTAL
+from evaladapt.artifact.bell_tables import HALF_POWERS, LEVELS, LEVELS_PER_OCTAVE, bell_costs, curve
 from evaladapt.artifact.quantize import Codes
 
 Floats = npt.NDArray[np.float64]
@@ -109,10 +108,13 @@ def _level_of(mean_power: Floats, half_power: int) -> Floats:
 
 @cache
 def _mean_powers(half_power: int) -> Floats:
-    reach = 255
-    distances = np.abs(np.arange(-reach, reach + 1)) ** (half_power / 2)
-    means = [bell_frequencies(level, half_power, reach) @ distances / TOTAL for level in range(LEVELS)]
-    return np.maximum.accumulate(np.array(means) + np.arange(LEVELS) * 1e-12)
+    # From the curves and not from frequencies, whose least of 1 would weigh on far symbols of quiet curves.
+    distances = np.arange(256.0) ** (half_power / 2)
+    means = []
+    for level in range(LEVELS):
+        half = curve(level, half_power, 255).astype(np.float64)
+        means.append(2 * float(half @ distances) / float(2 * half.sum() - half[0]))
+    return np.maximum.accumulate(np.array(means) + np.arange(1, LEVELS + 1) * 1e-12)
 
 
 def _placed(field: BellField, rows: Floats, columns: Floats) -> BellField:

@@ -9,7 +9,7 @@ from evaladapt.artifact import open_artifact, read_artifact
 from tests.artifact import golden_input, reference_reader
 
 FILE_SHA256 = "8a2a2e9b5b452b58e8a7623859b3f3ab7fd6ea093c715e32944d4a3e7b1d8e24"
-BELLS_SHA256 = "7b2823fee660ab9fce9f024749fe64c64cbf48bed8995ff56329d6dcfae5b45d"
+BELLS_SHA256 = "0397b0adca6325ffe1820b75d1301b3e3544616a623bed60165ead398bcf0bda"
 BELLS_WEIGHTS_SHA256 = "6a62dd245534ba80be49ff32bbe4e5eae559ae07e20c0b46b92a549d68b4c3dc"
 WEIGHTS_SHA256 = "6bf3cd66a310d935b9c20012a8909a4bd4bc060f1957909ef065f4bc6db28d50"
 

@@ -17,7 +17,6 @@ import numpy as np
 from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.problems import ArtifactTooLarge
 from evaladapt.artifact.quantize import (
-    CLIPS_IN_DEVIATIONS,
     MAX_BITS,
     MIN_BITS,
     Float32,
@@ -31,6 +30,8 @@ from evaladapt.artifact.writer import ArtifactContent, as_matrix, build_artifact
 MOST_BUILDS = 8
 CLOSE_ENOUGH = 0.002
 """Share of the limit that may stay unused."""
+FINEST_STEP, COARSEST_STEP = 8 / 127, 1.0
+"""Steps in standard deviations: at the finest 8 bits hold eight of them, at the coarsest most codes are -1, 0 or 1."""
 FINEST, COARSEST = 2.0**-60, 2.0**60
 """Factors at which every weight is at the end of its range of steps."""
 AIM = 0.9993
@@ -47,9 +48,9 @@ class _Weight:
     step: float
 
     def grid(self, factor: float) -> Grid:
-        """The grid with ``factor`` times the step, between 8 bits at 20 and 4 bits at 7 standard deviations."""
-        low, high = (CLIPS_IN_DEVIATIONS[bits] / largest_code(bits) for bits in (MAX_BITS, MIN_BITS))
-        step = min(max(factor * self.step, low * self.deviation), high * self.deviation)
+        """The grid with ``factor`` times the step, within what the bits can express."""
+        low, high = (deviations * self.deviation for deviations in (FINEST_STEP, COARSEST_STEP))
+        step = min(max(factor * self.step, low), high)
         bits = next((n for n in range(MIN_BITS, MAX_BITS) if largest_code(n) * step >= self.peak), MAX_BITS)
         return step_grid(step, bits)
 

@@ -30,7 +30,7 @@ def run(settings: BenchSettings) -> BenchReport:
     figures = [Figure(f"{shipped.name}: loading", _seconds(shipped, settings.repeats), "s", SHIPPED_SECONDS)]
     with tempfile.TemporaryDirectory(prefix="evaladapt-bench-") as folder:
         path = Path(folder) / "large.eva"
-        plan = QuantisationPlan(matrix_bits=8, coders=(BELLS,))
+        plan = QuantisationPlan(matrix_bits=7, embedding_bits=7, coders=(BELLS,))
         size = write_artifact(path, {"vocab_size": VOCABULARY}, dict(_weights()), b"none", {}, plan).bytes
         figures += [
             Figure("large artifact: size", size / 1e6, "MB"),

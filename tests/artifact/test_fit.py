@@ -57,7 +57,7 @@ def test_a_limit_beyond_every_need_stops_at_the_steps_of_eight_bits():
     assert size(plan) < 10**5
     for name in plan.grids:
         deviation = float(weights()[name].square().mean().sqrt())
-        assert step(plan, name) == pytest.approx(20 * deviation / 127, rel=0.001)
+        assert step(plan, name) == pytest.approx(8 * deviation / 127, rel=0.001)
 
 
 def test_tighter_limits_mean_larger_steps():

@@ -30,8 +30,8 @@ CLIPS_IN_RMS = tuple(2.0 + 0.25 * step for step in range(17))
 """Where a row may be clipped, in multiples of its root mean square; its largest magnitude is tried as well."""
 CLIPS_IN_DEVIATIONS = {4: 7.0, 5: 10.0, 6: 12.85, 7: 10.0, 8: 8.0}
 """Where a whole matrix is clipped, in standard deviations (6 bits as in parameter-golf #1394). So far out that nothing
-is: with entropy coding the range is free and only the step costs. Eight bits, meant for embeddings, are finer than the 20
-deviations of #1394: in a small model with a tied head the embedding is what loses most."""
+is: with entropy coding the range is free and only the step costs. Eight bits, meant for embeddings, are finer than the
+20 deviations of #1394: in a small model with a tied head the embedding is what loses most."""
 
 Float32 = npt.NDArray[np.float32]
 Float16 = npt.NDArray[np.float16]

@@ -2,8 +2,8 @@
 
 Every coder gets the very same codes, one byte each and row by row: lzma and brotli all matrices in one piece, so that
 they may use one for the next; the project's coder each matrix by itself, as a file stores it. Tables, levels and
-factors are counted, scales are not (they are the same for all). Bits per byte are those of the weights as they come back, over
-windows of the model's context, side by side.
+factors are counted, scales are not (they are the same for all). Bits per byte are those of the weights as they come
+back, over windows of the model's context, side by side.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import brotli
 import numpy as np
 import torch
 
@@ -29,7 +28,7 @@ from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.record import environment
-from evaladapt.errors import UsageError
+from evaladapt.errors import EvaladaptError, UsageError
 from evaladapt.model.backend import transformer_from_tensors
 from evaladapt.train.checkpoint import TrainedModel, read_trained_model
 from evaladapt.train.validation import HeldOut, bits_per_byte
@@ -161,6 +160,11 @@ def _float_row(arrays: Mapping[str, Float32], whole: float) -> QuantiseRow:
 
 
 def _rivals(stream: bytes) -> tuple[int, int]:
+    """Bytes under lzma and under brotli, each at its strongest."""
+    try:
+        import brotli
+    except ImportError:
+        raise EvaladaptError("bench quantise compares with brotli, which is missing: pip install brotli") from None
     return len(lzma.compress(stream, preset=9)), len(brotli.compress(stream, quality=11, lgwin=24))
 
 

@@ -15,11 +15,12 @@ BELOW = {
     "data": {"errors"},
     "model": {"errors", "data", "toolbox"},
     "artifact": {"errors", "data"},
+    "calibration": {"errors", "data", "model"},
 }
 BELOW["engine"] = {"errors", "data", "model", "artifact", "contract"}
 BELOW["train"] = BELOW["codec"] = BELOW["audit"] = {*BELOW["engine"], "engine", "toolbox"}
 BELOW["testing"] = {*BELOW["audit"], "audit"}
-BELOW["bench"] = {*BELOW["audit"], "audit", "codec", "train", "testing"}
+BELOW["bench"] = {*BELOW["audit"], "audit", "codec", "train", "testing", "calibration"}
 BELOW["cli"] = {*BELOW["bench"], "bench"}
 FOR_STRATEGIES = {"contract", "toolbox"}
 PLUGIN_PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("evaladapt_*/__init__.py"))

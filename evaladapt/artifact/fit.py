@@ -1,105 +1,134 @@
 """Making an artifact fit a number of bytes with the least damage.
 
-Starting from a plan, the weight whose next lower bit width costs the least error per byte saved is lowered, again and
-again, until the file fits. Error is the squared error relative to the weight's own energy: a matrix's output noise
-relative to its output, whatever the matrix's scale. ``pack --fit`` calls :func:`fit_plan`.
+A step twice as large saves one bit per number and quadruples the error. So the least damage for a number of bytes is
+where every weight's last byte costs the same: steps in proportion to ``sqrt(numbers / sensitivity)``, times one common
+factor. :func:`fit_plan` finds that factor by building the file; bits follow from the steps. ``pack --max-bytes`` is the
+caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from math import log2, sqrt
 
 import numpy as np
 
-from evaladapt.artifact import range_coder
 from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.problems import ArtifactTooLarge
-from evaladapt.artifact.quantize import MIN_BITS, Float32, largest_code, quantize_rows, squared_error
-from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact
+from evaladapt.artifact.quantize import (
+    MAX_BITS,
+    MIN_BITS,
+    Float32,
+    Grid,
+    clip_grid,
+    largest_code,
+    step_grid,
+)
+from evaladapt.artifact.writer import ArtifactContent, as_matrix, build_artifact
 
-if TYPE_CHECKING:
-    from torch import Tensor
+MOST_BUILDS = 8
+CLOSE_ENOUGH = 0.002
+"""Share of the limit that may stay unused."""
+FINEST_STEP, COARSEST_STEP = 8 / 127, 1.0
+"""Steps in standard deviations: at the finest 8 bits hold eight of them, at the coarsest most codes are -1, 0 or 1."""
+FINEST, COARSEST = 2.0**-60, 2.0**60
+"""Factors at which every weight is at the end of its range of steps."""
+AIM = 0.9993
+"""Share of the limit that is aimed at, so that the last build is likelier below than above."""
 
 
 @dataclass(frozen=True)
-class _Rung:
-    """One weight at one bit width."""
+class _Weight:
+    """A weight to be quantised: its largest magnitude, its standard deviation, its size, the step to start from."""
 
-    bytes: int
-    error: float
+    peak: float
+    deviation: float
+    numbers: int
+    step: float
 
-
-class _Ladder:
-    """Bytes and error of one weight by bit width, worked out when asked for."""
-
-    def __init__(self, weights: Float32, importance: float) -> None:
-        self._matrix = weights.reshape(weights.shape[0] if weights.ndim > 1 else 1, -1)
-        energy = float(np.square(weights, dtype=np.float64).sum())
-        self._importance = importance / energy if energy else 0.0
-        self._rungs: dict[int, _Rung] = {}
-
-    def rung(self, bits: int) -> _Rung:
-        """The weight at ``bits`` bits."""
-        if bits not in self._rungs:
-            quantized = quantize_rows(self._matrix, bits)
-            size = range_coder.encoded_size(quantized.codes, largest_code(bits))
-            self._rungs[bits] = _Rung(size, self._importance * squared_error(self._matrix, quantized))
-        return self._rungs[bits]
-
-    def price(self, bits: int) -> float:
-        """Error added per byte saved by going from ``bits`` to one bit less."""
-        here, below = self.rung(bits), self.rung(bits - 1)
-        return (below.error - here.error) / max(here.bytes - below.bytes, 1)
+    def grid(self, factor: float) -> Grid:
+        """The grid with ``factor`` times the step, within what the bits can express."""
+        low, high = (deviations * self.deviation for deviations in (FINEST_STEP, COARSEST_STEP))
+        step = min(max(factor * self.step, low), high)
+        bits = next((n for n in range(MIN_BITS, MAX_BITS) if largest_code(n) * step >= self.peak), MAX_BITS)
+        return step_grid(step, bits)
 
 
 def fit_plan(
-    model_config: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
-    tokenizer_model: bytes,
-    metadata: Mapping[str, Any],
+    content: ArtifactContent,
     plan: QuantisationPlan,
     max_bytes: int,
-    importance: Mapping[str, float] | None = None,
+    sensitivity: Mapping[str, float] | None = None,
 ) -> QuantisationPlan:
-    """Lower bits from ``plan`` until the file that :func:`write_artifact` would write has at most ``max_bytes`` bytes.
+    """The finest plan whose file has at most ``max_bytes`` bytes.
 
     Args:
-        model_config, tensors, tokenizer_model, metadata: what to pack.
-        plan: where to start; float16 weights stay as they are.
+        content: what to pack; with Hessians, sizes are those after GPTQ.
+        plan: says which weights stay float16, and the proportions of steps where nothing else does.
         max_bytes: decimal bytes of the whole file.
-        importance: factor on a weight's error, by name. Where missing it is ``4**bits`` of the starting plan: one
-            bit more is a quarter of the error, so a plan says by its bits how much each weight's error matters.
+        sensitivity: by name, how much the loss minds noise in a weight (``calibration.loss_sensitivity``).
 
     Raises:
-        ArtifactTooLarge: even 4 bits everywhere are too many.
+        ArtifactTooLarge: even the coarsest steps are too many bytes.
     """
-    importance = importance or {}
-    content = ArtifactContent(model_config, as_arrays(tensors), tokenizer_model, metadata)
-    bits = {name: plan.bits_for(name, weights.shape) for name, weights in content.tensors.items()}
-    bits = {name: value for name, value in sorted(bits.items()) if value != FLOAT_BITS}
-    ladders = {name: _Ladder(content.tensors[name], importance.get(name, 4.0**value)) for name, value in bits.items()}
-    while True:
-        fitted = plan.with_bits(bits)
-        data = build_artifact(content, fitted)
-        if len(data) <= max_bytes:
-            return fitted
-        if not _lower(bits, ladders, len(data) - max_bytes):
-            raise ArtifactTooLarge(
-                f"The file does not fit {max_bytes:,} bytes: with {MIN_BITS} bits for every matrix it takes "
-                f"{len(data):,}. Train a smaller model or raise --max-bytes."
-            )
+    weights = _weights(content.tensors, plan, sensitivity or {})
+    numbers = sum(weight.numbers for weight in weights.values())
+    best: QuantisationPlan | None = None
+    factor, fits, exceeds = 1.0, float("inf"), 0.0
+    size = 0
+    for _ in range(MOST_BUILDS):
+        candidate = plan.with_grids({name: weight.grid(factor) for name, weight in weights.items()})
+        size = len(build_artifact(content, candidate))
+        if size <= max_bytes:
+            best, fits = candidate, factor
+            if size >= (1 - CLOSE_ENOUGH) * max_bytes or _same(weights, factor, FINEST):
+                return candidate
+        else:
+            exceeds = factor
+            if _same(weights, factor, COARSEST):
+                break
+        factor = _next(factor, 8 * (size - AIM * max_bytes) / max(numbers, 1), exceeds, fits)
+    if best is None:
+        raise ArtifactTooLarge(
+            f"The file does not fit {max_bytes:,} bytes: with {MIN_BITS} bits for every matrix it takes "
+            f"{size:,}. Train a smaller model or raise --max-bytes."
+        )
+    return best
 
 
-def _lower(bits: dict[str, int], ladders: Mapping[str, _Ladder], excess: int) -> bool:
-    """Lower the cheapest weights in place until about ``excess`` bytes are gone; whether any could be lowered."""
-    saved = 0
-    while saved < excess:
-        lowerable = [name for name, value in bits.items() if value > MIN_BITS]
-        if not lowerable:
-            return saved > 0
-        name = min(lowerable, key=lambda name: ladders[name].price(bits[name]))
-        saved += ladders[name].rung(bits[name]).bytes - ladders[name].rung(bits[name] - 1).bytes
-        bits[name] -= 1
-    return True
+def _weights(
+    tensors: Mapping[str, Float32], plan: QuantisationPlan, sensitivity: Mapping[str, float]
+) -> dict[str, _Weight]:
+    weights = {}
+    for name, tensor in tensors.items():
+        bits = plan.bits_for(name, tensor.shape)
+        if bits != FLOAT_BITS:
+            matrix = as_matrix(tensor)
+            given = float(clip_grid(matrix, bits).steps[0, 0])
+            deviation = float(np.sqrt(np.square(matrix, dtype=np.float64).mean()))
+            weights[name] = _Weight(float(np.abs(matrix).max()), deviation, matrix.size, given)
+    if weights and all(sensitivity.get(name, 0.0) > 0 for name in weights):
+        return _by_sensitivity(weights, sensitivity)
+    return weights
+
+
+def _by_sensitivity(weights: Mapping[str, _Weight], sensitivity: Mapping[str, float]) -> dict[str, _Weight]:
+    """Steps at which every weight's last bit costs the same, at about the size that the given steps have."""
+    wanted = {name: sqrt(weight.numbers / sensitivity[name]) for name, weight in weights.items()}
+    numbers = sum(weight.numbers for weight in weights.values())
+    excess = sum(w.numbers * log2(wanted[name] / w.step) for name, w in weights.items() if w.step) / numbers
+    return {name: _Weight(w.peak, w.deviation, w.numbers, wanted[name] * 2.0**-excess) for name, w in weights.items()}
+
+
+def _same(weights: Mapping[str, _Weight], factor: float, extreme: float) -> bool:
+    """Whether every weight is already where the extreme factor would bring it."""
+    return all((weight.grid(factor).steps == weight.grid(extreme).steps).all() for weight in weights.values())
+
+
+def _next(factor: float, bits_too_many: float, exceeds: float, fits: float) -> float:
+    """One bit per number is a factor of two; what is already known to exceed or to fit bounds the guess."""
+    guess: float = factor * 2.0 ** min(max(bits_too_many, -6.0), 6.0)
+    if exceeds < guess < fits:
+        return guess
+    return sqrt(exceeds * fits) if exceeds and fits < float("inf") else guess

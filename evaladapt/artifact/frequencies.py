@@ -50,7 +50,12 @@ def frequencies(table: Bytes, symmetric: bool) -> Ints:
     steps = table.astype(np.int64)
     weights = np.array(EIGHTHS, np.int64)[steps % STEPS_PER_BIT] >> (steps // STEPS_PER_BIT)
     weights[table == ABSENT] = 0
-    spare = TOTAL - len(table)
+    return share_total(weights)
+
+
+def share_total(weights: Ints) -> Ints:
+    """Frequencies in proportion to integer ``weights [A]`` up to 2**30, each at least 1, with sum ``2**24``."""
+    spare = TOTAL - len(weights)
     result: Ints = 1 + weights * spare // int(weights.sum())
     result[int(np.argmax(weights))] += TOTAL - int(result.sum())
     return result
@@ -69,12 +74,17 @@ def coded_bits(counts: Ints, table: Bytes, symmetric: bool) -> float:
 
 
 def entropy_model(table: Bytes, symmetric: bool) -> Any:
-    """The constriction model with exactly these frequencies.
+    """The constriction model with exactly the frequencies of ``table``."""
+    return exact_model(frequencies(table, symmetric))
+
+
+def exact_model(counts: Ints) -> Any:
+    """The constriction model with exactly these frequencies ``[A]``.
 
     constriction gives every symbol 1 and shares out the remaining ``2**24 - A`` in proportion to the numbers it is
     given. They are integers with just that sum, in float64, so nothing is rounded.
     """
-    spread = (frequencies(table, symmetric) - 1).astype(np.float64)
+    spread = (counts - 1).astype(np.float64)
     return constriction().model.Categorical(spread, perfect=False)
 
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaladapt.artifact.coders import CODERS, LZMA, RANGE, RAW, unknown_coder
+from evaladapt.artifact.coders import CODE_CODERS, CODERS, LZMA, RAW, unknown_coder
 from evaladapt.artifact.container import SEAL_NAME, whole_numbers
 from evaladapt.artifact.limits import Limits
 from evaladapt.artifact.problems import DamagedArtifact, LimitExceeded, UnsupportedArtifact
-from evaladapt.artifact.quantize import FLOAT16, INT_ROWS, MAX_BITS, MAX_EXPONENT, MIN_BITS, QUANTIZERS
+from evaladapt.artifact.quantize import FLOAT16, INT_MATRIX, MAX_BITS, MAX_EXPONENT, MIN_BITS, QUANTIZERS
 from evaladapt.artifact.strict_json import canonical_json, parse_json
 from evaladapt.errors import near_miss
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?!\.)){0,127}")
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """How one weight is stored. ``bits``, ``exponent`` belong to ``int-rows@1``; ``float16@1`` has 16 and 0."""
+    """How one weight is stored. ``float16@1`` has 16 ``bits`` and ``exponent`` 0 and stores neither."""
 
     shape: tuple[int, ...]
     quantizer: str
@@ -50,6 +50,11 @@ class TensorEntry:
         """Rows and columns of the code matrix: the first axis, and the others together."""
         rows = self.shape[0] if len(self.shape) > 1 else 1
         return rows, self.values // rows
+
+    @property
+    def scales(self) -> int:
+        """How many scales are stored."""
+        return 1 if self.quantizer == INT_MATRIX else self.matrix_shape[0]
 
     def stored_names(self, name: str) -> tuple[str, ...]:
         """Names in the container of what belongs to weight ``name``."""
@@ -165,7 +170,7 @@ def _entry_fields(entry: TensorEntry) -> dict[str, Any]:
         "coder": entry.coder,
         "crc32": list(entry.crc32),
     }
-    if entry.quantizer == INT_ROWS:
+    if entry.quantizer != FLOAT16:
         fields |= {"bits": entry.bits, "exponent": entry.exponent}
     return fields
 
@@ -188,7 +193,7 @@ def _parse_entry(name: str, fields: Any) -> TensorEntry:
         raise DamagedArtifact(f"{where} has shape {list(shape)}.")
     bits = 16 if whole else _bounded(fields["bits"], MIN_BITS, MAX_BITS, f"{where}: bits")
     exponent = 0 if whole else _bounded(fields["exponent"], -MAX_EXPONENT, MAX_EXPONENT, f"{where}: exponent")
-    coder = _known_coder(fields["coder"], (RAW,) if whole else (LZMA, RANGE), where)
+    coder = _known_coder(fields["coder"], (RAW,) if whole else CODE_CODERS, where)
     checks = fields["crc32"]
     if not isinstance(checks, list) or len(checks) != (1 if whole else 2):
         raise DamagedArtifact(f"{where} has the wrong number of checksums.")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from math import prod
 
-from evaladapt.artifact.quantize import MAX_BITS, MIN_BITS
+from evaladapt.artifact.coders import CODE_CODERS
+from evaladapt.artifact.quantize import MAX_BITS, MIN_BITS, Float32, Grid, clip_grid, searched_grid
 from evaladapt.errors import UsageError
 
 FLOAT_BITS = 16
@@ -27,6 +28,12 @@ class QuantisationPlan:
     """Weights with one axis, or with fewer numbers than this, stay float16."""
     overrides: Mapping[str, int] = field(default_factory=dict)
     """Bits by name or shell pattern; the last that matches wins."""
+    row_scales: bool = False
+    """A step per row, found by search, rather than one for the whole weight."""
+    grids: Mapping[str, Grid] = field(default_factory=dict)
+    """Exact grids by full name; they come before everything else."""
+    coders: tuple[str, ...] = CODE_CODERS
+    """Coders of codes that compete; name fewer for a file that an older evaladapt must read."""
 
     def __post_init__(self) -> None:
         for bits in (self.matrix_bits, self.embedding_bits, *self.overrides.values()):
@@ -35,6 +42,8 @@ class QuantisationPlan:
 
     def bits_for(self, name: str, shape: tuple[int, ...]) -> int:
         """Bits for one weight."""
+        if name in self.grids:
+            return self.grids[name].bits
         matching = [bits for pattern, bits in self.overrides.items() if fnmatchcase(name, pattern)]
         if matching:
             return matching[-1]
@@ -42,6 +51,13 @@ class QuantisationPlan:
             return FLOAT_BITS
         return self.embedding_bits if fnmatchcase(name, self.embedding_pattern) else self.matrix_bits
 
-    def with_bits(self, exact: Mapping[str, int]) -> QuantisationPlan:
-        """The same plan with these weights, given by full name, fixed."""
-        return replace(self, overrides={**self.overrides, **exact})
+    def grid_for(self, name: str, shape: tuple[int, ...], matrix: Float32) -> Grid:
+        """Where the codes of a weight with at most 8 bits may lie; ``matrix [R, C]`` is the weight of ``shape``."""
+        if name in self.grids:
+            return self.grids[name]
+        bits = self.bits_for(name, shape)
+        return searched_grid(matrix, bits) if self.row_scales else clip_grid(matrix, bits)
+
+    def with_grids(self, grids: Mapping[str, Grid]) -> QuantisationPlan:
+        """The same plan with the grids of these weights, given by full name, fixed."""
+        return replace(self, grids={**self.grids, **grids})

@@ -21,13 +21,13 @@ from evaladapt.artifact.frequencies import (
     Bytes,
     Ints,
     coded_bits,
-    constriction,
     entropy_model,
     table_from_counts,
     table_length,
 )
 from evaladapt.artifact.problems import DamagedArtifact
 from evaladapt.artifact.quantize import Codes
+from evaladapt.artifact.symbol_stream import PayloadFront, SymbolReader, Symbols, SymbolWriter
 
 LEVELS = 16
 SUMS = 2 * LEVELS - 1
@@ -37,8 +37,6 @@ CLASS_COUNTS = (1, 2, 4, 8, 16)
 SYMMETRIC_FLAG = 1
 QUIETEST = 0.25
 """Root mean square, in codes, that stands in for a row or column of zeros."""
-
-Symbols = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def decode(payload: bytes, shape: tuple[int, int], largest: int) -> Codes:
     Raises:
         DamagedArtifact: the payload is not one that :func:`encode` writes.
     """
-    reader = _Bytes(payload)
+    reader = PayloadFront(payload)
     classes, flags = reader.take(2)
     if not 1 <= classes <= SUMS or flags not in (0, SYMMETRIC_FLAG):
         raise DamagedArtifact(f"a stream of {classes} classes with flags {flags} is not {__name__}'s")
@@ -96,37 +94,36 @@ def decode(payload: bytes, shape: tuple[int, int], largest: int) -> Codes:
     level_tables = [reader.take(LEVELS) for _ in range(2 if classes > 1 else 0)]
     length = table_length(2 * largest + 1, symmetric)
     tables = [reader.take(length) for _ in range(classes)]
-    decoder = constriction().queue.RangeDecoder(reader.words())
-    levels = [_decode(decoder, t, False, n) for t, n in zip(level_tables, shape, strict=False)]
+    decoder = SymbolReader(reader.words())
+    levels = [decoder.take(n, entropy_model(t, False)) for t, n in zip(level_tables, shape, strict=False)]
     if not levels:
-        symbols = _decode(decoder, tables[0], symmetric, shape[0] * shape[1])
+        symbols = decoder.take(shape[0] * shape[1], entropy_model(tables[0], symmetric))
     else:
         sums = _Levels(levels[0].astype(np.uint8), levels[1].astype(np.uint8)).sums().ravel()
         class_of = _class_of_sum(tuple(int(value) for value in thresholds))[sums]
         symbols = np.empty(sums.size, np.int32)
         for index, table in enumerate(tables):
             members = np.flatnonzero(class_of == index)
-            symbols[members] = _decode(decoder, table, symmetric, len(members))
-    if not decoder.maybe_exhausted():
-        raise DamagedArtifact("the stream goes on after its last symbol")
+            symbols[members] = decoder.take(len(members), entropy_model(table, symmetric))
+    decoder.finish()
     return (symbols - largest).astype(np.int8).reshape(shape)
 
 
 def _write(symbols: Symbols, layout: _Layout) -> bytes:
-    encoder = constriction().queue.RangeEncoder()
+    encoder = SymbolWriter()
     head = bytes([layout.classes, SYMMETRIC_FLAG if layout.symmetric else 0, *layout.thresholds])
     if layout.classes == 1:
-        _encode(encoder, symbols.ravel(), layout.tables[0], layout.symmetric)
-        return head + layout.tables[0].tobytes() + _little_endian(encoder.get_compressed())
+        encoder.put(symbols.ravel(), entropy_model(layout.tables[0], layout.symmetric))
+        return head + layout.tables[0].tobytes() + encoder.to_bytes()
     for levels in (layout.levels.rows, layout.levels.columns):
         table = _level_table(levels)
         head += table.tobytes()
-        _encode(encoder, levels.astype(np.int32), table, False)
+        encoder.put(levels.astype(np.int32), entropy_model(table, False))
     class_of = _class_of_sum(layout.thresholds)[layout.levels.sums()]
     for index, table in enumerate(layout.tables):
         head += table.tobytes()
-        _encode(encoder, symbols[class_of == index], table, layout.symmetric)
-    return head + _little_endian(encoder.get_compressed())
+        encoder.put(symbols[class_of == index], entropy_model(table, layout.symmetric))
+    return head + encoder.to_bytes()
 
 
 def _best_layout(codes: Codes, largest: int) -> _Layout:
@@ -185,41 +182,3 @@ def _histogram(codes: Codes, levels: _Levels, largest: int) -> Ints:
 
 def _class_of_sum(thresholds: tuple[int, ...]) -> Bytes:
     return np.searchsorted(np.array(thresholds, int), np.arange(SUMS), side="right").astype(np.uint8)
-
-
-def _encode(encoder: object, symbols: Symbols, table: Bytes, symmetric: bool) -> None:
-    if symbols.size:
-        encoder.encode(np.ascontiguousarray(symbols), entropy_model(table, symmetric))  # type: ignore[attr-defined]
-
-
-def _decode(decoder: object, table: Bytes, symmetric: bool, amount: int) -> Symbols:
-    if not amount:
-        return np.empty(0, np.int32)
-    try:
-        return decoder.decode(entropy_model(table, symmetric), amount)  # type: ignore[attr-defined, no-any-return]
-    except AssertionError as error:
-        raise DamagedArtifact("the stream does not fit its tables") from error
-
-
-def _little_endian(words: npt.NDArray[np.uint32]) -> bytes:
-    return words.astype("<u4").tobytes()
-
-
-class _Bytes:
-    """Reads a payload from the front."""
-
-    def __init__(self, payload: bytes) -> None:
-        self._left = np.frombuffer(payload, np.uint8)
-
-    def take(self, count: int) -> Bytes:
-        """The next ``count`` bytes."""
-        if len(self._left) < count:
-            raise DamagedArtifact("the stream ends inside its tables")
-        taken, self._left = self._left[:count], self._left[count:]
-        return taken
-
-    def words(self) -> npt.NDArray[np.uint32]:
-        """What is left, as the coder's 32-bit words."""
-        if len(self._left) % 4:
-            raise DamagedArtifact("the stream is not a whole number of 32-bit words")
-        return np.frombuffer(self._left.tobytes(), "<u4").astype(np.uint32)

@@ -21,7 +21,7 @@ from evaladapt.artifact.files import read_regular_file, refuse_other_kinds
 from evaladapt.artifact.limits import Limits
 from evaladapt.artifact.manifest import TOKENIZER_NAME, Manifest, TensorEntry, checksum, parse_manifest
 from evaladapt.artifact.problems import DamagedArtifact
-from evaladapt.artifact.quantize import FLOAT16, Float32, QuantizedRows, dequantize_rows, largest_code
+from evaladapt.artifact.quantize import FLOAT16, Float32, Grid, QuantizedMatrix, dequantize, largest_code
 from evaladapt.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _stored_form(entry: TensorEntry, part: str) -> tuple[str, tuple[int, ...] | 
     """dtype and shape in the container; codes are as long as coding made them."""
     if entry.quantizer == FLOAT16:
         return "F16", entry.shape
-    return ("U8", None) if part.endswith(".codes") else ("F16", (entry.matrix_shape[0],))
+    return ("U8", None) if part.endswith(".codes") else ("F16", (entry.scales,))
 
 
 def _decode(file: SealedFile, name: str) -> Float32:
@@ -138,7 +138,7 @@ def _decode(file: SealedFile, name: str) -> Float32:
         if entry.quantizer == FLOAT16:
             values = np.frombuffer(parts[0], "<f2").astype(np.float32)
         else:
-            values = _decode_rows(entry, *parts)
+            values = _decode_codes(entry, *parts)
         if not np.isfinite(values).all():
             raise DamagedArtifact("it holds NaN or infinity")
     except ArtifactError as error:
@@ -146,10 +146,10 @@ def _decode(file: SealedFile, name: str) -> Float32:
     return values.reshape(entry.shape)
 
 
-def _decode_rows(entry: TensorEntry, codes: bytes, scales: bytes) -> Float32:
+def _decode_codes(entry: TensorEntry, codes: bytes, scales: bytes) -> Float32:
     matrix = coders.decode_codes(entry.coder, codes, entry.matrix_shape, largest_code(entry.bits))
     factors = np.frombuffer(scales, "<f2").astype(np.float16)
-    return dequantize_rows(QuantizedRows(matrix, factors, entry.exponent, entry.bits))
+    return dequantize(QuantizedMatrix(matrix, Grid(factors, entry.exponent, entry.bits)))
 
 
 def _decode_tokenizer(file: SealedFile) -> bytes:

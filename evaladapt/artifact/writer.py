@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from evaladapt.artifact import coders
 from evaladapt.artifact.container import StoredTensor, pack_container
+from evaladapt.artifact.gptq import Float64, gptq
 from evaladapt.artifact.manifest import (
     TOKENIZER_NAME,
     Manifest,
@@ -26,7 +27,7 @@ from evaladapt.artifact.manifest import (
 )
 from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.problems import ArtifactTooLarge
-from evaladapt.artifact.quantize import FLOAT16, INT_ROWS, Float32, largest_code, quantize_rows, to_float16
+from evaladapt.artifact.quantize import FLOAT16, INT_MATRIX, INT_ROWS, Float32, nearest, to_float16
 from evaladapt.artifact.reader import Artifact, read_artifact
 from evaladapt.artifact.strict_json import canonical_json
 from evaladapt.data.files import write_atomically
@@ -44,6 +45,8 @@ class ArtifactContent:
     tensors: Mapping[str, Float32]
     tokenizer_model: bytes
     metadata: Mapping[str, Any]
+    hessians: Mapping[str, Float64] = field(default_factory=dict)
+    """Second moments of the inputs, by weight; where there is one, GPTQ rounds."""
 
 
 def write_artifact(
@@ -54,6 +57,7 @@ def write_artifact(
     metadata: Mapping[str, Any],
     plan: QuantisationPlan | None = None,
     max_bytes: int | None = None,
+    hessians: Mapping[str, Float64] | None = None,
 ) -> Artifact:
     """Write ``path`` and return it as the reader sees it: what is used later is what was stored.
 
@@ -65,18 +69,20 @@ def write_artifact(
         metadata: JSON-ready facts about the making, shown by ``evaladapt artifact show``.
         plan: bits by weight.
         max_bytes: refuse to write more than this.
+        hessians: second moments ``[C, C]`` of the inputs of weights ``[R, C]``, by name. These weights are rounded by
+            GPTQ, all others to the nearest code.
 
     Raises:
         ArtifactError: a weight cannot be stored.
         ArtifactTooLarge: the file would exceed ``max_bytes``; nothing is written.
         DataError: the disk refuses; nothing half-written stays.
     """
-    content = ArtifactContent(model_config, as_arrays(tensors), tokenizer_model, metadata)
+    content = ArtifactContent(model_config, as_arrays(tensors), tokenizer_model, metadata, hessians or {})
     data = build_artifact(content, plan or QuantisationPlan())
     if max_bytes is not None and len(data) > max_bytes:
         raise ArtifactTooLarge(
             f"{path.name} would take {len(data):,} bytes, {len(data) - max_bytes:,} over the limit of {max_bytes:,}. "
-            "Lower --bits, or let --fit choose: evaladapt pack ... --max-bytes N --fit"
+            "Lower --bits, or leave them out and let --max-bytes choose."
         )
     write_atomically(path, [data])
     return read_artifact(path)
@@ -87,6 +93,11 @@ def as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, Float32]:
     return {name: tensor.detach().cpu().float().contiguous().numpy() for name, tensor in tensors.items()}
 
 
+def as_matrix(weights: Float32) -> Float32:
+    """Rows and columns as the format counts them: the first axis, and the others together."""
+    return weights.reshape(weights.shape[0] if weights.ndim > 1 else 1, -1)
+
+
 def build_artifact(content: ArtifactContent, plan: QuantisationPlan) -> bytes:
     """The file's bytes."""
     stored: list[StoredTensor] = []
@@ -95,7 +106,7 @@ def build_artifact(content: ArtifactContent, plan: QuantisationPlan) -> bytes:
         check_name(name)
         try:
             _check_values(weights)
-            entries[name], parts = _store(name, weights, plan.bits_for(name, weights.shape))
+            entries[name], parts = _store(name, weights, plan, content.hessians.get(name))
         except ArtifactError as error:
             raise ArtifactError(f"weight {name!r}: {error}") from error
         stored += parts
@@ -115,21 +126,25 @@ def _check_values(weights: Float32) -> None:
         raise ArtifactError("holds NaN or infinity; the training diverged")
 
 
-def _store(name: str, weights: Float32, bits: int) -> tuple[TensorEntry, list[StoredTensor]]:
+def _store(
+    name: str, weights: Float32, plan: QuantisationPlan, hessian: Float64 | None
+) -> tuple[TensorEntry, list[StoredTensor]]:
     shape = weights.shape
-    if bits == FLOAT_BITS:
+    if plan.bits_for(name, shape) == FLOAT_BITS:
         data = to_float16(weights).astype("<f2").tobytes()
-        entry = TensorEntry(shape, FLOAT16, bits, 0, coders.RAW, (checksum(data),))
+        entry = TensorEntry(shape, FLOAT16, FLOAT_BITS, 0, coders.RAW, (checksum(data),))
         return entry, [StoredTensor(name, "F16", shape, data)]
-    matrix = weights.reshape(shape[0] if len(shape) > 1 else 1, -1)
-    quantized = quantize_rows(matrix, bits)
-    coder, codes = coders.encode_codes(quantized.codes, largest_code(bits))
-    scales = quantized.scales.astype("<f2").tobytes()
-    entry = TensorEntry(shape, INT_ROWS, bits, quantized.exponent, coder, (checksum(codes), checksum(scales)))
+    matrix = as_matrix(weights)
+    grid = plan.grid_for(name, shape, matrix)
+    quantized = nearest(matrix, grid) if hessian is None else gptq(matrix, grid, hessian)
+    coder, codes = coders.encode_codes(quantized.codes, grid.largest, plan.coders)
+    scales = grid.scales.astype("<f2").tobytes()
+    quantizer = INT_MATRIX if len(grid.scales) == 1 else INT_ROWS
+    entry = TensorEntry(shape, quantizer, grid.bits, grid.exponent, coder, (checksum(codes), checksum(scales)))
     codes_name, scales_name = entry.stored_names(name)
     return entry, [
         StoredTensor(codes_name, "U8", (len(codes),), codes),
-        StoredTensor(scales_name, "F16", (len(matrix),), scales),
+        StoredTensor(scales_name, "F16", grid.scales.shape, scales),
     ]
 
 

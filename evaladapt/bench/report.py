@@ -14,6 +14,8 @@ class BenchSettings:
 
     artifact: str = "default"
     data: tuple[Path, ...] = ()
+    weights: Path | None = None
+    """A finished training's folder."""
     limit_tokens: int | None = None
     repeats: int = 3
 

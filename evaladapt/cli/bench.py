@@ -9,12 +9,14 @@ from pathlib import Path
 import click
 
 from evaladapt.cli.bench_codec import codec
+from evaladapt.cli.bench_quantise import quantise
 from evaladapt.cli.bench_seeds import seeds
 
 BENCHES = {
     "engine": "time and memory that the contract costs",
     "audit": "what the audit adds to a run, and how long all probes take",
     "solver": "the logit fit against a loop of torch.optim.LBFGS",
+    "artifact": "seconds to load the default artifact and one of 16 MB",
 }
 
 
@@ -46,4 +48,5 @@ def _figures(name: str, what: str) -> click.Command:
 for name, what in BENCHES.items():
     bench.add_command(_figures(name, what))
 bench.add_command(codec)
+bench.add_command(quantise)
 bench.add_command(seeds)

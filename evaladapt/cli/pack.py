@@ -1,12 +1,14 @@
 """``evaladapt pack``: from the trainer's float32 weights to one ``.eva`` file.
 
-Reads the finished model and the tokenizer it was trained with, quantises by the given plan, and prints what each
-group of weights takes. Nothing is written when the result would be too large.
+Reads the finished model and the tokenizer it was trained with, lets the model write the text on which GPTQ calibrates,
+quantises by the given plan or by the number of bytes to fit, and prints what each group of weights takes. Nothing is
+written when the result would be too large.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,14 @@ from evaladapt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from evaladapt.artifact import QuantisationPlan
+    from evaladapt.calibration.moments import Calibration
     from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.train.checkpoint import TrainedModel
 
 File = click.Path(path_type=Path, dir_okay=False)
+OWN_TEXT, NO_TEXT = "own", "none"
+ROWS = 32
+"""Windows to calibrate on."""
 
 
 @click.command()
@@ -33,8 +39,22 @@ File = click.Path(path_type=Path, dir_okay=False)
     help="Bits of matrices (4 to 8, or 16 for float16), or of the weights whose name matches PATTERN; repeatable.  "
     "[default: 6, and '*embed*=8']",
 )
-@click.option("--max-bytes", type=click.IntRange(min=1), help="Refuse to write a larger file; 3000000 is 3 MB.")
-@click.option("--fit", is_flag=True, help="Lower the bits of the weights that lose least until --max-bytes fits.")
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(min=1),
+    help="Size of the file at most; 3_000_000 is 3 MB. Without --bits, the finest steps that fit are found.",
+)
+@click.option("--row-scales", is_flag=True, help="A step for every row rather than one for a whole matrix.")
+@click.option(
+    "--calibration",
+    default=OWN_TEXT,
+    show_default=True,
+    metavar="own|none|FOLDER",
+    help="What GPTQ looks at: text that the model writes, nothing (nearest codes), or the training shards in FOLDER.",
+)
+@click.option(
+    "--never", multiple=True, type=File, help="A text to be scored: refuse a FOLDER that holds a document of it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def pack(
     checkpoint: Path,
@@ -42,17 +62,21 @@ def pack(
     out: Path,
     bits: tuple[str, ...],
     max_bytes: int | None,
-    fit: bool,
+    row_scales: bool,
+    calibration: str,
+    never: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Freeze the weights in CHECKPOINT (a training's folder or its final.safetensors) as one file."""
-    if fit and max_bytes is None:
-        raise UsageError("pack: --fit needs the number of bytes to fit: --max-bytes N --fit")
-    plan = plan_from(bits)
+    plan = replace(plan_from(bits), row_scales=row_scales)
+    fits = max_bytes is not None and not bits
+    if fits and row_scales:
+        raise UsageError("pack: --max-bytes looks for one step per matrix; give --bits with --row-scales.")
 
     from evaladapt.artifact import open_artifact, write_artifact
     from evaladapt.artifact.fit import fit_plan
     from evaladapt.artifact.summary import summarise, summary_text
+    from evaladapt.artifact.writer import ArtifactContent, as_arrays
     from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.train.checkpoint import read_trained_model
 
@@ -60,13 +84,32 @@ def pack(
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     pieces = Tokenizer.load(tokenizer or folder / "tokenizer.model")
     _check_tokenizer(trained, pieces)
+    seen = _calibrated(trained, pieces, calibration, never)
     metadata = {name: value for name, value in trained.facts.items() if name != "model"}
-    content = (trained.model_config, trained.tensors, pieces.model_bytes, metadata)
-    if fit and max_bytes is not None:
-        plan = fit_plan(*content, plan, max_bytes)
-    write_artifact(out, *content, plan, max_bytes)
+    metadata["calibration"] = Path(calibration).name
+    hessians = seen.hessians if seen else {}
+    if fits and max_bytes is not None:
+        content = ArtifactContent(
+            trained.model_config, as_arrays(trained.tensors), pieces.model_bytes, metadata, hessians
+        )
+        plan = fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None)
+    write_artifact(out, trained.model_config, trained.tensors, pieces.model_bytes, metadata, plan, max_bytes, hessians)
     summary = summarise(open_artifact(out))
     click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
+
+
+def _calibrated(trained: TrainedModel, pieces: Tokenizer, source: str, never: tuple[Path, ...]) -> Calibration | None:
+    """Moments and sensitivities on the text that ``--calibration`` names."""
+    if source == NO_TEXT:
+        return None
+    from evaladapt.calibration.moments import calibrate
+    from evaladapt.calibration.text import own_text, training_text
+    from evaladapt.model.backend import transformer_from_tensors
+
+    model = transformer_from_tensors(trained.model_config, trained.tensors)
+    if source == OWN_TEXT:
+        return calibrate(model, own_text(model, ROWS, model.context, pieces.bos_id))
+    return calibrate(model, training_text(Path(source), ROWS, model.context, model.vocab_size, never))
 
 
 def plan_from(bits: tuple[str, ...]) -> QuantisationPlan:

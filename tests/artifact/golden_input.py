@@ -1,6 +1,7 @@
-"""The input of the golden artifact, by integer arithmetic alone, so that every machine makes the same numbers.
+"""The input of the golden artifacts, by integer arithmetic alone, so that every machine makes the same numbers.
 
-Run ``python -m tests.artifact.golden_input`` to write the golden file again; that is a new format version.
+``tiny.eva`` has a scale per row and tables of frequencies, ``bells.eva`` one step per matrix and ``range@2``. Run
+``python -m tests.artifact.golden_input`` to write them again; that is a new format version.
 """
 
 from pathlib import Path
@@ -9,11 +10,16 @@ import numpy as np
 import torch
 
 from evaladapt.artifact import Artifact, QuantisationPlan, write_artifact
+from evaladapt.artifact.coders import BELLS, LZMA, RANGE
 
 GOLDEN = Path(__file__).parent / "golden" / "tiny.eva"
+BELLS_GOLDEN = GOLDEN.with_name("bells.eva")
 CONFIG = {"vocab_size": 48, "layers": 1, "width": 24, "logit_softcap": 30.0}
 METADATA = {"made_by": "tests", "steps": 3}
-PLAN = QuantisationPlan(embedding_bits=6, small_values=64, overrides={"blocks.*.down": 5})
+PLAN = QuantisationPlan(
+    embedding_bits=6, small_values=64, overrides={"blocks.*.down": 5}, row_scales=True, coders=(RANGE, LZMA)
+)
+BELLS_PLAN = QuantisationPlan(small_values=64, overrides={"blocks.*.down": 5}, coders=(BELLS,))
 TOKENIZER = bytes((37 * index * index + 11) % 251 for index in range(40))
 
 
@@ -38,9 +44,20 @@ def tensors() -> dict[str, torch.Tensor]:
     }
 
 
+def alike(rows: int, columns: int) -> torch.Tensor:
+    """Rows that are one another's multiples, below rows that are not."""
+    common = bell_shaped(1, columns, 4)[0]
+    sizes = (8 + torch.arange(rows // 2) % 5) / 8
+    return torch.cat([bell_shaped(rows - rows // 2, columns, 5), sizes[:, None] * common])
+
+
 def write(path: Path) -> Artifact:
     return write_artifact(path, CONFIG, tensors(), TOKENIZER, METADATA, PLAN)
 
 
+def write_bells(path: Path) -> Artifact:
+    return write_artifact(path, CONFIG, {**tensors(), "alike": alike(64, 24)}, TOKENIZER, METADATA, BELLS_PLAN)
+
+
 if __name__ == "__main__":
-    print(write(GOLDEN).sha256)
+    print(write(GOLDEN).sha256, write_bells(BELLS_GOLDEN).sha256)

@@ -21,7 +21,7 @@ def read(data: bytes) -> tuple[dict, dict[str, list[float]], bytes]:
         if entry["quantizer"] == "float16@1":
             weights[name] = halves(stored[name])
         else:
-            weights[name] = rows(entry, stored[f"{name}.codes"], halves(stored[f"{name}.scales"]))
+            weights[name] = matrix(entry, stored[f"{name}.codes"], halves(stored[f"{name}.scales"]))
     tokenizer = stored["tokenizer"]
     if manifest["tokenizer"]["coder"] == "lzma@1":
         tokenizer = unpack_lzma(tokenizer)
@@ -37,11 +37,18 @@ def unpack_lzma(data: bytes) -> bytes:
     return lzma.decompress(data, lzma.FORMAT_RAW, filters=filters)
 
 
-def rows(entry: dict, data: bytes, scales: list[float]) -> list[float]:
+def matrix(entry: dict, data: bytes, scales: list[float]) -> list[float]:
     top = 2 ** (entry["bits"] - 1) - 1
-    columns = math.prod(entry["shape"]) // len(scales)
-    lzma_coded = entry["coder"] == "lzma@1"
-    symbols = unpack_lzma(data) if lzma_coded else range_symbols(data, len(scales), columns, top)
+    shape = entry["shape"]
+    height = shape[0] if len(shape) > 1 else 1
+    columns = math.prod(shape) // height
+    if entry["quantizer"] == "int-matrix@1":
+        scales = scales * height
+    if entry["coder"] == "lzma@1":
+        symbols = unpack_lzma(data)
+    else:
+        read_symbols = range_symbols if entry["coder"] == "range@1" else bell_symbols
+        symbols = read_symbols(data, height, columns, top)
     return [(s - top) * scales[i // columns] * 2.0 ** entry["exponent"] for i, s in enumerate(symbols)]
 
 
@@ -69,8 +76,11 @@ def range_symbols(data: bytes, height: int, width: int, top: int) -> list[int]:
 
 
 def frequencies(table: bytes) -> list[int]:
-    weights = [0 if byte == 255 else WEIGHTS[byte % 8] >> (byte // 8) for byte in table]
-    counts = [1 + weight * (2**24 - len(table)) // sum(weights) for weight in weights]
+    return shared([0 if byte == 255 else WEIGHTS[byte % 8] >> (byte // 8) for byte in table])
+
+
+def shared(weights: list[int]) -> list[int]:
+    counts = [1 + weight * (2**24 - len(weights)) // sum(weights) for weight in weights]
     counts[weights.index(max(weights))] += 2**24 - sum(counts)
     return counts
 
@@ -94,3 +104,46 @@ class RangeDecoder:
             self.lower, self.range = (self.lower << 32) & MASK, self.range << 32
             self.point = (self.point << 32 | next(self.words, 0)) & MASK
         return symbol
+
+
+def bell_symbols(data: bytes, height: int, width: int, top: int) -> list[int]:
+    """``range@2``."""
+    half_power, shift, rest = data[0], data[1], data[2:]
+    heads = []
+    for _ in range(4):
+        low, count, rest = (rest[0] + 128) % 256 - 128, rest[1] + 1, rest[2:]
+        table, rest = (rest[:count], rest[count:]) if count > 1 else (b"", rest)
+        heads.append((low, table))
+    coder = RangeDecoder(rest)
+    vectors = [
+        [low + (coder.symbol(frequencies(table)) if table else 0) for _ in range(size)]
+        for (low, table), size in zip(heads, (height, width, height, width), strict=True)
+    ]
+    down, across, row_factors, column_factors = vectors
+    levels = [r + c for r in down for c in across]
+    means = [(a * b + (2**shift >> 1)) >> shift for a in row_factors for b in column_factors]
+    reach = top + max(abs(mean) for mean in means)
+    symbols = [0] * len(levels)
+    for level in sorted(set(levels)):
+        counts = shared(bell_weights(level, half_power, reach))
+        for at, found in enumerate(levels):
+            if found == level:
+                symbols[at] = coder.symbol(counts) - reach + means[at] + top
+    return symbols
+
+
+def bell_weights(level: int, half_power: int, reach: int) -> list[int]:
+    weights = []
+    for distance in range(reach + 1):
+        exponent = root(2**80 * distance ** (8 * half_power) * 2 ** (half_power * 32) // 2 ** (half_power * level), 16)
+        weights.append(root(2 ** (960 - exponent % 32), 32) >> (exponent // 32) if exponent <= 960 else 0)
+    return weights[:0:-1] + weights
+
+
+def root(value: int, degree: int) -> int:
+    """The largest whole number whose power is at most ``value``, by bisection."""
+    low, high = 0, 1 << (value.bit_length() // degree + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle**degree <= value else (low, middle)
+    return low

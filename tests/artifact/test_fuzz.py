@@ -1,11 +1,12 @@
 """Random forgeries with a seal that fits: the reader either refuses with an ArtifactError or reads; it never crashes.
 
-For a long run: ``EVALADAPT_FUZZ_EXAMPLES=200000 pytest tests/artifact/test_fuzz.py``.
+For a long run: ``python -m tests.artifact.fuzz``, of which a short one is here.
 """
 
 import hashlib
 import os
 import tracemalloc
+from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from evaladapt.artifact import Limits, read_artifact
 from evaladapt.artifact.coders import lzma_encode
 from evaladapt.errors import ArtifactError
 from tests.artifact.forge import check, nothing, octets, with_manifest
+from tests.artifact.fuzz import Inputs, outcome
 
 EXAMPLES = int(os.environ.get("EVALADAPT_FUZZ_EXAMPLES", "100"))
 SMALL = Limits(file_bytes=1 << 16, values=1 << 16, tokenizer_bytes=1 << 16)
@@ -70,6 +72,13 @@ def test_manifests_with_any_value_in_any_field(tmp_path_factory, golden, field, 
 @given(st.binary(max_size=400))
 def test_any_bytes_at_all(tmp_path_factory, data):
     assert isinstance(refused_or_read(tmp_path_factory.getbasetemp() / "any.eva", data), ArtifactError)
+
+
+def test_the_long_run_in_short(tmp_path):
+    """Every kind of input is drawn, is refused in more than one way, and some files are read after all."""
+    inputs = Inputs(seed=7)
+    results = Counter(outcome(tmp_path / "input.eva", inputs.draw()[1]) for _ in range(300))
+    assert {"read", "DamagedArtifact", "LimitExceeded", "UnsupportedArtifact"} <= set(results)
 
 
 def test_declared_sizes_alone_allocate_nothing(golden, tmp_path):

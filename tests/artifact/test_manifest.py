@@ -48,7 +48,7 @@ LIES = {
     "a billion layers": (lambda m: m["model"].update(layers=10**9), LimitExceeded, "'layers'"),
     "unknown quantiser": (in_entry("quantizer", "int-rows@2"), UnsupportedArtifact, "Did you mean 'int-rows@1'"),
     "quantiser is a number": (in_entry("quantizer", 1), DamagedArtifact, "no quantiser"),
-    "unknown coder": (in_entry("coder", "range@9"), UnsupportedArtifact, "Did you mean 'range@1'"),
+    "unknown coder": (in_entry("coder", "range@9"), UnsupportedArtifact, "Did you mean 'range@2'"),
     "coder of another kind": (in_entry("coder", "raw@1"), DamagedArtifact, "does not apply"),
     "coder is null": (in_entry("coder", None), DamagedArtifact, "no coder"),
     "three bits": (in_entry("bits", 3), DamagedArtifact, "from 4 to 8"),
@@ -132,7 +132,20 @@ def lzma_tokenizer(size):
     return change
 
 
+def bell_coded(manifest):
+    manifest["tensors"][UP]["coder"] = "range@2"
+
+
+def one_step(manifest):
+    manifest["tensors"][UP]["quantizer"] = "int-matrix@1"
+
+
 PAYLOADS = {
+    "one scale for a matrix that has one per row": (one_step, {}, "the manifest disagrees"),
+    "curves of no power": (bell_coded, codes(bytes(40)), "power 0/2"),
+    "curves without end": (bell_coded, codes(b"\4\0" + b"\0\xff" * 4 + bytes(9)), "inside its tables"),
+    "curves with words left over": (bell_coded, codes(b"\4\0" + b"\x28\0\0\0\0\0\0\0" + bytes(8000)), "goes on"),
+    "levels beyond the curves": (bell_coded, codes(b"\4\0" + b"\x7f\0\x7f\0\0\0\0\0" + bytes(8)), "leave the range"),
     "scale NaN": (nothing, stored_scales([1.0] * 31 + [np.nan]), "scale"),
     "scale infinite": (nothing, stored_scales([1.0] * 31 + [np.inf]), "scale"),
     "scale zero": (nothing, stored_scales([0.0] + [1.0] * 31), "scale"),
@@ -161,6 +174,8 @@ PAYLOADS = {
     "lzma too short": (lzma_coded, codes(lzma_encode(bytes(2303))), "exactly"),
     "lzma with a tail": (lzma_coded, codes(lzma_encode(bytes(2304)) + b"x"), "exactly"),
     "lzma cut off": (lzma_coded, codes(lzma_encode(bytes(2304))[:-1]), "exactly"),
+    "lzma inside lzma": (lzma_coded, codes(lzma_encode(lzma_encode(bytes(2304)))), "exactly"),
+    "lzma that needs a dictionary it has not": (lzma_coded, codes(b"\x02\x08\xff" + bytes(2304) + b"\0"), "broken"),
     "code outside the range": (lzma_coded, codes(lzma_encode(bytes([63]) * 2304)), "outside the quantiser"),
     "tokenizer longer than declared": (nothing, {"tokenizer": octets("tokenizer", bytes(41))}, "41 bytes"),
     "tokenizer lzma bomb": (

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from evaladapt.artifact import DamagedArtifact
-from evaladapt.artifact.quantize import largest_code, quantize_rows
+from evaladapt.artifact.quantize import largest_code, nearest, searched_grid
 from evaladapt.artifact.range_coder import decode, encode, encoded_size
 from tests.artifact import reference_reader
 
@@ -22,7 +22,7 @@ def coded_matrices(draw):
 
 def bell_shaped(rows, columns, bits=6, seed=0):
     weights = np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32)
-    return quantize_rows(weights, bits).codes
+    return nearest(weights, searched_grid(weights, bits)).codes
 
 
 def entropy_bytes(codes):
@@ -80,7 +80,8 @@ def test_quiet_and_loud_columns_are_worth_their_classes():
     """Columns in two scales: one table for all would pay for not knowing which is which."""
     scales = np.where(np.arange(256) % 2, 1.0, 0.25)
     weights = np.random.default_rng(0).standard_normal((256, 256)) * scales
-    codes = quantize_rows(weights.astype(np.float32), 6).codes
+    weights = weights.astype(np.float32)
+    codes = nearest(weights, searched_grid(weights, 6)).codes
     assert len(encode(codes, 31)) < 0.94 * entropy_bytes(codes)
     assert len(encode(np.ascontiguousarray(codes.T), 31)) < 0.94 * entropy_bytes(codes)
 

@@ -1,0 +1,91 @@
+"""Two measurements on a trained model: second moments of every weight's inputs, and how sensitive the loss is to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from evaladapt.model.transformer import Transformer
+
+ROWS_AT_ONCE = 8
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was measured, by name of the weight."""
+
+    hessians: Mapping[str, Float64]
+    """Mean of ``x x^T`` over the inputs ``x`` of each weight ``[R, C]`` that multiplies vectors: ``[C, C]``."""
+    sensitivity: Mapping[str, float]
+    """Sum over a weight's numbers of the mean square of the loss's derivative, per token."""
+    tokens: int
+
+
+def calibrate(model: Transformer, tokens: Tensor) -> Calibration:
+    """Measure on ``tokens [N, S]`` int64."""
+    return Calibration(input_moments(model, tokens), loss_sensitivity(model, tokens), tokens.numel())
+
+
+@torch.no_grad()
+def input_moments(model: Transformer, tokens: Tensor) -> dict[str, Float64]:
+    """Second moments of the inputs of every ``F.linear`` with a weight of the model; a tied head counts as one."""
+    listener = _LinearInputs(dict(model.named_parameters()))
+    for start in range(0, len(tokens), ROWS_AT_ONCE):
+        with listener:
+            model(tokens[start : start + ROWS_AT_ONCE])
+    return listener.means()
+
+
+def loss_sensitivity(model: Transformer, tokens: Tensor) -> dict[str, float]:
+    """Trace of the Fisher information of each weight, per token, with ``tokens`` as the draws.
+
+    The squared gradient of a whole row's loss is, in expectation, the sum of its tokens' when the row was drawn from
+    the model itself.
+    """
+    weights = {name: weight.detach().clone().requires_grad_() for name, weight in model.named_parameters()}
+    totals = dict.fromkeys(weights, 0.0)
+    for row in tokens:
+        logits = torch.func.functional_call(model, weights, (row[None, :-1],))
+        loss = F.cross_entropy(logits[0].float(), row[1:], reduction="sum")
+        gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        for name, gradient in zip(weights, gradients, strict=True):
+            totals[name] += float(gradient.double().square().sum()) if gradient is not None else 0.0
+    targets = tokens.shape[0] * (tokens.shape[1] - 1)
+    return {name: total / targets for name, total in totals.items()}
+
+
+class _LinearInputs(TorchFunctionMode):
+    """While active, adds up ``x x^T`` of what goes into ``F.linear`` with one of the known weights."""
+
+    def __init__(self, weights: Mapping[str, nn.Parameter]) -> None:
+        super().__init__()
+        self._names = {id(weight): name for name, weight in weights.items()}
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is F.linear and id(args[1]) in self._names:
+            self._add(self._names[id(args[1])], args[0])
+        return func(*args, **(kwargs or {}))
+
+    def _add(self, name: str, inputs: Tensor) -> None:
+        flat = inputs.detach().flatten(0, -2).float()
+        moment = (flat.T @ flat).double()
+        self._sums[name] = self._sums[name] + moment if name in self._sums else moment
+        self._counts[name] = self._counts.get(name, 0) + len(flat)
+
+    def means(self) -> dict[str, Float64]:
+        """Per input."""
+        return {name: (total / self._counts[name]).cpu().numpy() for name, total in self._sums.items()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from evaladapt.audit.bench import Bench
 from evaladapt.audit.draws import Draw
-from evaladapt.audit.finding import FAIL, PASS, Finding, failures
+from evaladapt.audit.finding import FAIL, NOT_COVERED, PASS, Finding, failures
 from evaladapt.audit.full import audit
 from evaladapt.audit.replay import Charged, replayed
 from evaladapt.audit.sightings import LOOKED, finding_from
@@ -74,6 +74,8 @@ def evaluate_audited(
     """
     if level == "off":
         return evaluate(request, progress)
+    if request.processes.count > 1:
+        return _unaudited(request, level, progress)
     seed = request.settings.seed
     watching = None if share is None else WATCHING * share
     watcher = AuditWatcher(request.model, request.stream, Draw(seed), rate=REHEARSED, share=watching)
@@ -85,6 +87,16 @@ def evaluate_audited(
         whole = _subject(request)
         findings += audit(Bench(replace(whole, stream=request.stream.limit(SLICE)), seed=seed))
     return judged(record, findings)
+
+
+def _unaudited(request: Request, level: Level, progress: Callable[[str], Progress] | None) -> RunRecord:
+    """The run without probes: rehearsals by the clock would fall differently in every process."""
+    count = request.processes.count
+    if level == "full":
+        raise UsageError(f"--audit full runs in one process, not {count}; leave out torchrun, or use --audit off")
+    why = f"rows were split over {count} processes, and probes run in one: evaladapt audit"
+    finding = Finding(clause="C1", probe="REHEARSAL", outcome=NOT_COVERED, evidence=why)
+    return judged(evaluate(request, progress), [finding])
 
 
 def judged(record: RunRecord, findings: Sequence[Finding]) -> RunRecord:

@@ -74,11 +74,12 @@ def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
     from evaladapt.engine.evaluate import Request
     from evaladapt.engine.loop import Settings
     from evaladapt.engine.parts import mode_named
+    from evaladapt.engine.processes import own_device
     from evaladapt.model.backend import transformer_from_tensors
     from evaladapt.model.device import choose_device
 
     composition = compose(chosen.names, chosen.options, allow_noncausal=given.allow_noncausal)
-    device = choose_device(given.device)
+    device = own_device(choose_device(given.device))
     frozen = read_artifact(find_artifact(artifact))
     stream = load_stream(given.paths, Tokenizer(frozen.tokenizer_model))
     limited = stream.limit(given.limit_tokens) if given.limit_tokens else stream

@@ -16,6 +16,7 @@ from evaladapt.contract.composition import Composition
 from evaladapt.data.stream import TokenStream
 from evaladapt.engine.loop import Engine, Journal, Outcome, Progress, Settings
 from evaladapt.engine.paired import paired_difference
+from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.engine.record import (
     CAUSAL,
     NONCAUSAL,
@@ -42,6 +43,7 @@ class Request:
         with_base: also score the plan alone, to compare with.
         folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
         resume: continue what an interrupted run of the same request left in ``folder``.
+        processes: among which the rows of every batch are split; the first of them writes to ``folder``.
     """
 
     artifact: Artifact
@@ -54,6 +56,7 @@ class Request:
     with_base: bool = True
     folder: Path | None = None
     resume: bool = False
+    processes: Processes = ALONE
 
 
 def evaluate(
@@ -87,7 +90,9 @@ def evaluate(
         difference=paired_difference(base.document_nats, adapted.document_nats, document_bytes(request.stream))
         if base
         else None,
-        environment=environment(str(next(iter(dict(request.model.named_parameters()).values())).device)),
+        environment=environment(
+            str(next(iter(dict(request.model.named_parameters()).values())).device), request.processes.count
+        ),
     )
 
 
@@ -123,6 +128,7 @@ def _pass(name: str, request: Request, composition: Composition, progress: Calla
         request.settings,
         journal=journal,
         progress=progress(name) if progress else None,
+        processes=request.processes,
     )
     return engine.run()
 

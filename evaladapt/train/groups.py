@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.errors import DataError
 from evaladapt.train.muon import Muon
 from evaladapt.train.settings import TrainSettings
@@ -45,14 +45,18 @@ def weight_groups(named_parameters: Iterable[tuple[str, nn.Parameter]]) -> Weigh
 class OptimizerSet:
     """Muon and AdamW behind one step."""
 
-    def __init__(self, groups: WeightGroups, settings: TrainSettings) -> None:
+    def __init__(self, groups: WeightGroups, settings: TrainSettings, processes: Processes = ALONE) -> None:
         self._names: dict[Tensor, str] = {
             weight: name
             for group in (groups.matrices, groups.embeddings, groups.scalars)
             for name, weight in group.items()
         }
         muon = Muon(
-            groups.matrices.values(), settings.matrix_lr, settings.matrix_momentum, settings.matrix_weight_decay
+            groups.matrices.values(),
+            settings.matrix_lr,
+            settings.matrix_momentum,
+            settings.matrix_weight_decay,
+            processes,
         )
         adam = AdamW(
             [
@@ -64,6 +68,7 @@ class OptimizerSet:
                 {"params": list(groups.scalars.values()), "lr": settings.scalar_lr, "weight_decay": 0.0},
             ],
             betas=(settings.adam_beta1, settings.adam_beta2),
+            fused=True,
         )
         self._optimizers: tuple[Optimizer, ...] = (muon, adam)
         self._peaks = [group["lr"] for optimizer in self._optimizers for group in optimizer.param_groups]
@@ -94,5 +99,4 @@ class OptimizerSet:
             name, what = key.rsplit("/", 1)
             if name not in weights:
                 raise DataError(f"the checkpoint has optimiser state for {name!r}, which this model does not have.")
-            device = torch.device("cpu") if what == "step" else weights[name].device
-            owners[weights[name]].state[weights[name]][what] = value.to(device, copy=True)
+            owners[weights[name]].state[weights[name]][what] = value.to(weights[name].device, copy=True)

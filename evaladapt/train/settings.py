@@ -25,7 +25,9 @@ class TrainSettings:
     """Everything about a training but its data, its length and its seed. Learning rates are peaks."""
 
     rows: int = 8
-    """Windows per step; a window has the model's ``context`` tokens."""
+    """Windows per step, over all processes; a window has the model's ``context`` tokens."""
+    accumulate: int = 1
+    """Parts that a process reads its windows in; more need less memory and change nothing else."""
     matrix_lr: float = 0.02
     matrix_momentum: float = 0.95
     matrix_weight_decay: float = 0.04

@@ -15,6 +15,7 @@ class BenchSettings:
     data: tuple[Path, ...] = ()
     limit_tokens: int | None = None
     repeats: int = 3
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -51,13 +51,7 @@ class OptimizerSet:
             for group in (groups.matrices, groups.embeddings, groups.scalars)
             for name, weight in group.items()
         }
-        muon = Muon(
-            groups.matrices.values(),
-            settings.matrix_lr,
-            settings.matrix_momentum,
-            settings.matrix_weight_decay,
-            processes,
-        )
+        matrices = self._matrix_optimizer(groups, settings, processes)
         adam = AdamW(
             [
                 {
@@ -70,8 +64,18 @@ class OptimizerSet:
             betas=(settings.adam_beta1, settings.adam_beta2),
             fused=True,
         )
-        self._optimizers: tuple[Optimizer, ...] = (muon, adam)
+        self._optimizers: tuple[Optimizer, ...] = (matrices, adam)
         self._peaks = [group["lr"] for optimizer in self._optimizers for group in optimizer.param_groups]
+
+    def _matrix_optimizer(self, groups: WeightGroups, settings: TrainSettings, processes: Processes) -> Optimizer:
+        """What moves the matrices; a comparison may put another one in its place."""
+        return Muon(
+            groups.matrices.values(),
+            settings.matrix_lr,
+            settings.matrix_momentum,
+            settings.matrix_weight_decay,
+            processes,
+        )
 
     def step(self, multiplier: float) -> None:
         """Move all weights with ``multiplier`` times the peak rates, then drop the gradients."""

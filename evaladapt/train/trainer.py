@@ -76,7 +76,13 @@ class Trainer:
     the first of them reports and writes.
     """
 
-    def __init__(self, job: TrainJob, report: ProgressReport, processes: Processes = ALONE) -> None:
+    def __init__(
+        self,
+        job: TrainJob,
+        report: ProgressReport,
+        processes: Processes = ALONE,
+        optimizers: type[OptimizerSet] = OptimizerSet,
+    ) -> None:
         self._job = job
         self._report = report
         self._processes = processes
@@ -87,7 +93,7 @@ class Trainer:
             keep_freed_memory()
         torch.manual_seed(job.seed)
         self.model = Transformer(job.model).to(self._device)
-        self._optimizers = OptimizerSet(weight_groups(self.model.named_parameters()), job.settings, processes)
+        self._optimizers = optimizers(weight_groups(self.model.named_parameters()), job.settings, processes)
         self._average = WeightAverage(self.model, job.settings.ema_decay)
         vocab, context = job.model.vocab_size, job.model.context
         self._loader = Loader(job.sources, vocab, job.settings.rows, context, job.seed)

@@ -14,6 +14,7 @@ from torch.optim import AdamW, Optimizer
 from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.errors import DataError
 from evaladapt.train.muon import Muon
+from evaladapt.train.precision import product_type
 from evaladapt.train.settings import TrainSettings
 
 BLOCK_PREFIX = "blocks."
@@ -75,6 +76,7 @@ class OptimizerSet:
             settings.matrix_momentum,
             settings.matrix_weight_decay,
             processes,
+            product_type(next(iter(self._names)).device, settings.precision),
         )
 
     def step(self, multiplier: float) -> None:

@@ -21,6 +21,7 @@ class Muon(Optimizer):
     """``w <- (1 - lr wd) w - lr sqrt(max(1, R / C)) orthogonalise(g + m buf)`` with ``buf <- m buf + g``.
 
     All processes keep all momenta, so a checkpoint of one is a checkpoint of all; the costly part is what they share.
+    ``precision`` is that of the iteration, see :func:`evaladapt.toolbox.orthogonal.orthogonalise`.
     """
 
     def __init__(
@@ -30,9 +31,10 @@ class Muon(Optimizer):
         momentum: float,
         weight_decay: float,
         processes: Processes = ALONE,
+        precision: torch.dtype | None = None,
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self._processes = processes
+        self._processes, self._precision = processes, precision
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -80,7 +82,8 @@ class Muon(Optimizer):
     def _orthogonalise_share(self, directions: Tensor) -> None:
         mine = rows_of(self._processes.rank, self._processes.count, len(directions))
         if mine.own:
-            directions[mine.first : mine.stop] = orthogonalise(directions[mine.first : mine.stop])
+            share = slice(mine.first, mine.stop)
+            directions[share] = orthogonalise(directions[share], self._precision)
 
     def _exchange(self, directions: Tensor) -> None:
         for rank in range(self._processes.count):

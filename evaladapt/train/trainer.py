@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from types import FrameType
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from evaladapt.artifact.plan import QuantisationPlan
 from evaladapt.data.files import write_atomically
 from evaladapt.engine.processes import ALONE, Processes, own_device
 from evaladapt.errors import EXIT_INTERRUPTED, DataError, EvaladaptError
 from evaladapt.model.allocator import keep_freed_memory
 from evaladapt.model.device import choose_device
 from evaladapt.model.transformer import Transformer
-from evaladapt.train.averaging import WeightAverage
+from evaladapt.train.averaging import average_for
 from evaladapt.train.checkpoint import (
     CHECKPOINT_NAME,
     MODEL_NAME,
@@ -38,7 +38,9 @@ from evaladapt.train.gradients import RowSplit, StepGradient, backpropagate
 from evaladapt.train.groups import OptimizerSet, weight_groups
 from evaladapt.train.job import TrainJob, TrainResult
 from evaladapt.train.loader import Loader, TokenBatch, read_source
+from evaladapt.train.precision import multiplying_in, product_type
 from evaladapt.train.reporting import MetricsFile, ProgressReport, StepMetrics, ValidationMetrics
+from evaladapt.train.rounding import Rounding
 from evaladapt.train.schedule import rate_multiplier
 from evaladapt.train.validation import bits_per_byte, held_out
 
@@ -93,8 +95,11 @@ class Trainer:
             keep_freed_memory()
         torch.manual_seed(job.seed)
         self.model = Transformer(job.model).to(self._device)
+        self._products = product_type(self._device, job.settings.precision)
         self._optimizers = optimizers(weight_groups(self.model.named_parameters()), job.settings, processes)
-        self._average = WeightAverage(self.model, job.settings.ema_decay)
+        self._average = average_for(self.model, job.settings)
+        plan = QuantisationPlan(job.settings.rounded_bits, job.settings.rounded_embedding_bits)
+        self._rounding = Rounding(self.model, plan)
         vocab, context = job.model.vocab_size, job.model.context
         self._loader = Loader(job.sources, vocab, job.settings.rows, context, job.seed)
         pieces, tokens = job.tokenizer.piece_bytes, job.settings.validation_tokens
@@ -157,23 +162,21 @@ class Trainer:
         settings, step = self._job.settings, self._position.step
         rate = rate_multiplier(step, progress, settings.warmup_steps, settings.warmdown_fraction)
         batch = self._loader.next_batch()
-        gradient = backpropagate(self._loss, batch, list(self.model.parameters()), self._split, settings.clip_norm)
+        rounded = progress >= 1 - settings.rounded_fraction
+        with self._rounding.applied(step) if rounded else nullcontext():
+            gradient = backpropagate(self._loss, batch, list(self.model.parameters()), self._split, settings.clip_norm)
         self._watch(gradient, step + 1, rate)
         self._optimizers.step(rate)
-        self._average.update()
+        self._average.update(step + 1, rate)
         self._position.step = step + 1
         tokens = (step + 1) * self._batch_tokens
         return StepMetrics(step + 1, tokens, round(seconds(), 3), gradient.loss, gradient.norm, rate)
 
     def _loss(self, batch: TokenBatch) -> torch.Tensor:
         inputs, targets = batch.inputs.to(self._device), batch.targets.to(self._device)
-        with self._precision():
+        with multiplying_in(self._device, self._products):
             logits = self.model(inputs)
         return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-
-    def _precision(self) -> Any:
-        """Bfloat16 products on CUDA; a CPU emulates them too slowly and stays with float32."""
-        return torch.autocast("cuda", torch.bfloat16) if self._device.type == "cuda" else nullcontext()
 
     @property
     def _batch_tokens(self) -> int:
@@ -227,6 +230,7 @@ class Trainer:
             **prefixed("weights", dict(self.model.named_parameters())),
             **prefixed("average", self._average.means),
             **prefixed("optimizer", self._optimizers.state_tensors()),
+            **prefixed("rounding", self._rounding.state_tensors()),
         }
         facts = {"identity": self._job.identity(), "position": asdict(self._position)}
         write_tensors(self._job.out / CHECKPOINT_NAME, NamedTensors(tensors, facts))
@@ -246,6 +250,7 @@ class Trainer:
             )
         self.model.load_state_dict(without_prefix("weights", content.tensors))
         self._optimizers.load_state_tensors(without_prefix("optimizer", content.tensors))
+        self._rounding.load_state_tensors(without_prefix("rounding", content.tensors))
         self._position = _Position(**content.facts["position"])
         self._average.load(without_prefix("average", content.tensors), self._position.average_updates)
         self._loader.load_state(self._position.loader)

@@ -24,7 +24,9 @@ def tiny_job(root: Path, tokenizer: Tokenizer, out: Path, steps: int = STEPS, *,
     model = ModelConfig(
         vocab_size=tokenizer.vocab_size, layers=2, width=32, heads=4, kv_heads=2, mlp_width=64, context=32
     )
-    settings = TrainSettings(rows=4, warmup_steps=3, validate_every=10, validation_tokens=256, ema_decay=0.8)
+    settings = TrainSettings(
+        rows=4, warmup_steps=3, validate_every=10, validation_tokens=256, ema_decay=0.8, precision="float32"
+    )
     sources = (Source(root / "web", 0.6), Source(root / "novels", 0.4))
     return TrainJob(
         model, replace(settings, **changes), sources, tokenizer, Budget(steps=steps), out, seed=3, resume=resume

@@ -21,22 +21,14 @@ from evaladapt.engine.checks import check_distribution, check_output, worst_sum
 from evaladapt.engine.clock import Clock
 from evaladapt.engine.forward import forward_for
 from evaladapt.engine.host import host_for
-from evaladapt.engine.keeper import PADDING, Keeper
+from evaladapt.engine.keeper import Keeper
+from evaladapt.engine.lanes import Lane, but_last, first_row, gather
 from evaladapt.engine.parts import Mode, Part, targets_by_process
 from evaladapt.engine.processes import Processes
 from evaladapt.engine.source import SideChannel
 from evaladapt.engine.weights import Weights
 from evaladapt.errors import UsageError
 from evaladapt.model.backend import Backend
-
-
-@dataclass
-class Lane:
-    """Hidden states [B,C,D] and logits [B,C,V] at some positions of every row, as the strategies so far leave them."""
-
-    query: Query
-    hidden: Tensor
-    logits: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,7 @@ class Predictor:
         with self._clock.phase("forward"):
             hidden = self._live.hidden(part, inputs)
         positions = self._keeper.span_positions(part)
-        span = Lane(self._keeper.query(positions, part), _gather(hidden, positions, part))
+        span = Lane(self._keeper.query(positions, part), gather(hidden, positions, part))
         if self._trailing:
             trail.append(self._frozen_logprobs(inputs, span, part))
             trail.extend(self._logprobs(span.hidden) for _ in self._at(Stage.WEIGHTS))
@@ -130,7 +122,7 @@ class Predictor:
         if not readers:
             return span, None
         columns = self._keeper.past_positions(part.windows, max(_columns(one, part) for one in readers))
-        return span, Lane(self._keeper.query(columns, part), _gather(hidden, columns, part))
+        return span, Lane(self._keeper.query(columns, part), gather(hidden, columns, part))
 
     def _adapt(self, strategy: Caller, part: Part, span: Lane, past: Lane | None) -> None:
         """Fit a strategy, if it has something to fit and its turn in this batch has come."""
@@ -158,7 +150,7 @@ class Predictor:
         if not _sees_first_row(strategy):
             return self._keeper.past(self._past_positions(strategy, part), part, strategy.capabilities)
         whole = part.whole
-        return _first_row(self._keeper.past(self._past_positions(strategy, whole), whole, strategy.capabilities))
+        return first_row(self._keeper.past(self._past_positions(strategy, whole), whole, strategy.capabilities))
 
     def _read(self, what: Reading, strategy: Caller, view: Past, span: Lane, past: Lane | None) -> Tensor:
         """The past's hidden states or logits in the columns of ``view``, with the span's for a strategy that peeks."""
@@ -251,7 +243,7 @@ class Predictor:
     def _pending_charges(self, entries: tuple[Tensor, ...], span: Lane, part: Part) -> Tensor:
         """Charges [K,n-1] of what is predicted at once, without its last target, under the entries of a trail."""
         ends = part.stop == part.whole.stop
-        earlier = _but_last(span.query.valid) if ends else span.query.valid
+        earlier = but_last(span.query.valid) if ends else span.query.valid
         charges = charge_all(entries, earlier, self._keeper.targets_but_last(part))
         return self._processes.join(charges, targets_by_process(part.whole, self._processes.count, but_last=True))
 
@@ -273,20 +265,7 @@ class Predictor:
         if not self._at(Stage.WEIGHTS):
             return self._logprobs(span.hidden)
         with self._weights.frozen(), self._clock.phase("forward"):
-            return self._logprobs(_gather(self._frozen.hidden(part, inputs), span.query.positions, part))
-
-
-def _but_last(valid: Tensor) -> Tensor:
-    """The same mask without its last true entry, in row-major order, which is the stream's."""
-    return valid & (valid.flatten().cumsum(0).view(valid.shape) < valid.sum())
-
-
-def _gather(hidden: Tensor, positions: Tensor, part: Part) -> Tensor:
-    """Hidden states [B,W,D] at the columns that predict the targets at ``positions`` [B,C]; zero in padding."""
-    start = torch.tensor([window.start for window in part.windows], device=positions.device).unsqueeze(1)
-    known = positions != PADDING
-    columns = torch.where(known, positions - 1 - start, 0).unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
-    return torch.gather(hidden, 1, columns) * known.unsqueeze(-1)
+            return self._logprobs(gather(self._frozen.hidden(part, inputs), span.query.positions, part))
 
 
 def _columns(strategy: Caller, part: Part) -> int:
@@ -302,12 +281,6 @@ def _sees_first_row(strategy: Caller) -> bool:
 def _tensors_read(strategy: Caller) -> list[Reading]:
     names: tuple[Reading, ...] = ("hidden", "logits")
     return [what for what in names if what in strategy.capabilities.reads]
-
-
-def _first_row(view: Past) -> Past:
-    """The past of the batch's first row: all that state shared by the rows may know."""
-    tensors = (view.tokens, view.targets, view.visible, view.positions, view.in_span)
-    return Past(*(tensor[:1].clone() for tensor in tensors))
 
 
 def _present(logits: Tensor | None) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.contract.composition import Composition, compose
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine import loop
+from evaladapt.engine.loop import Engine, Journal, Settings
 from evaladapt.engine.processes import Processes, joined
 from evaladapt.testing.compositions import composition_of
 from tests.tiny import random_stream, tiny_model
@@ -121,9 +122,35 @@ def score(line: str, processes: Processes) -> Scored:
     return Scored(logprobs, rows)
 
 
+def resume(line: str, processes: Processes, folder: Path) -> float:
+    """Nats of a run that every process leaves after four batches and takes up again from the snapshot."""
+    loop.SNAPSHOT_SECONDS = 0.0
+    left = 4
+
+    def leave(done, total):
+        nonlocal left
+        left -= 1
+        if not left:
+            raise InterruptedError
+
+    def engine(progress=None, **journal):
+        kept = Journal(folder, "run", "one", **journal)
+        return Engine(tiny_model(), STREAM, composed(line), Settings(batch=BATCH), journal=kept, progress=progress,
+                      processes=processes)  # fmt: skip
+
+    try:
+        engine(leave).run()
+    except InterruptedError:
+        return engine(resume=True).run().nats
+    raise AssertionError("the run ended before it was left")
+
+
 def main(folder: Path, lines: list[str]) -> None:
     torch.set_num_threads(1)
     with joined(torch.device("cpu")) as processes:
+        if lines == ["resume"]:
+            print(resume("ttt,slot-lbfgs", processes, folder))
+            return
         for line in lines:
             found = score(line, processes)
             np.savez(folder / f"{line}-{processes.rank}.npz", logprobs=found.logprobs, rows=found.rows)

@@ -97,6 +97,13 @@ def test_a_process_that_dies_ends_the_others(tmp_path):
     assert "process 0 of 2 lost the others" in first.err
 
 
+def test_an_interrupted_run_goes_on_in_all_processes(tmp_path):
+    ended = run_together(2, ["-m", "tests.engine.scored_together", str(tmp_path), "resume"])
+    assert [one.code for one in ended] == [0, 0], ended[1].err
+    alone = score("ttt,slot-lbfgs", ALONE)
+    assert [float(one.out) for one in ended] == pytest.approx([-alone.logprobs.sum()] * 2, abs=1e-3)
+
+
 def test_training_that_is_not_reduced_over_processes_is_found_out(tmp_path):
     for one in run_together(2, ["-m", "tests.engine.scored_together", str(tmp_path), "forgetful"]):
         assert one.code == 1

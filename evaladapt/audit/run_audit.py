@@ -19,7 +19,15 @@ import numpy as np
 
 from evaladapt.audit.bench import Bench
 from evaladapt.audit.draws import Draw
-from evaladapt.audit.finding import FAIL, PASS, Finding, engine_probe, failures, found_by_the_engine
+from evaladapt.audit.finding import (
+    FAIL,
+    NOT_COVERED,
+    PASS,
+    Finding,
+    engine_probe,
+    failures,
+    found_by_the_engine,
+)
 from evaladapt.audit.full import audit
 from evaladapt.audit.replay import Charged, replayed
 from evaladapt.audit.sightings import LOOKED, finding_from
@@ -75,6 +83,8 @@ def evaluate_audited(
     """
     if level == "off":
         return _evaluated(request, progress)
+    if request.processes.count > 1:
+        return _unaudited(request, level, progress)
     if request.folder is None:
         with tempfile.TemporaryDirectory(prefix="evaladapt-audit-") as folder:
             return evaluate_audited(replace(request, folder=Path(folder)), level, progress, share=share)
@@ -101,6 +111,16 @@ def _evaluated(request: Request, progress: Callable[[str], Progress] | None) -> 
     except ContractViolation as violation:
         found = found_by_the_engine(violation, engine_probe(violation), "run", _command())
         return judged(broken_record(request, violation, base), [found])
+
+
+def _unaudited(request: Request, level: Level, progress: Callable[[str], Progress] | None) -> Record:
+    """The run without probes: rehearsals by the clock would fall differently in every process."""
+    count = request.processes.count
+    if level == "full":
+        raise UsageError(f"--audit full runs in one process, not {count}; leave out torchrun, or use --audit off")
+    why = f"rows were split over {count} processes, and probes run in one: evaladapt audit"
+    finding = Finding(clause="C1", probe="REHEARSAL", outcome=NOT_COVERED, evidence=why)
+    return judged(_evaluated(request, progress), [finding])
 
 
 def judged(record: Record, findings: Sequence[Finding]) -> Record:

@@ -18,6 +18,7 @@ class BenchSettings:
     """A finished training's folder."""
     limit_tokens: int | None = None
     repeats: int = 3
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import click
 from evaladapt.cli.bench_codec import codec
 from evaladapt.cli.bench_quantise import quantise
 from evaladapt.cli.bench_seeds import seeds
+from evaladapt.cli.bench_train import train
 
 BENCHES = {
     "engine": "time and memory that the contract costs",
@@ -50,3 +51,4 @@ for name, what in BENCHES.items():
 bench.add_command(codec)
 bench.add_command(quantise)
 bench.add_command(seeds)
+bench.add_command(train)

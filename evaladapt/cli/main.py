@@ -22,6 +22,7 @@ from evaladapt.cli.decode import decode
 from evaladapt.cli.encode import encode
 from evaladapt.cli.pack import pack
 from evaladapt.cli.plugins import plugins
+from evaladapt.cli.processes import count, rank, refuse_repetition, speaks
 from evaladapt.cli.report import report
 from evaladapt.cli.run import run
 from evaladapt.cli.train import train
@@ -31,8 +32,10 @@ from evaladapt.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Evaladap
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(evaladapt.__version__, prog_name="evaladapt")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Adapt a frozen language model while it is evaluated, and prove that the score is one."""
+    refuse_repetition(context.invoked_subcommand)
 
 
 for command in (run, audit, report, compare, plugins, artifact, pack, train, data, bench, encode, decode, verify):
@@ -52,6 +55,8 @@ def invoke(arguments: list[str]) -> int:
     except EvaladaptError as error:
         if os.environ.get("EVALADAPT_TRACEBACK") == "1":
             traceback.print_exc()
+        if not speaks(error):
+            return error.exit_code
         return _fail(arguments, type(error).__name__, str(error), error.exit_code)
     except click.ClickException as error:
         return _fail(arguments, "UsageError", error.format_message(), EXIT_USAGE)
@@ -64,7 +69,9 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _fail(arguments: list[str], kind: str, message: str, code: int) -> int:
-    if "--json" in arguments:
+    if rank() > 0:
+        click.echo(f"process {rank()} of {count()}: error: {message}", err=True)
+    elif "--json" in arguments:
         click.echo(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}))
     else:
         click.echo(f"error: {message}", err=True)

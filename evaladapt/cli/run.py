@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.options import TextOptions, build_request, read_config, split_names, text_options
+from evaladapt.cli.processes import rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -48,16 +49,22 @@ def run(
     given = TextOptions(**text)
     request = build_request(artifact, read_config(given.config, split_names(names), given.assignments), given)
     line = request.composition.line
+    leads = rank() == 0
     folder = make_folder(out or Path(RUNS_FOLDER) / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{line}")
 
     from evaladapt.audit.run_audit import evaluate_audited, level_named
     from evaladapt.cli.progress import RunProgress
     from evaladapt.cli.run_table import run_table
     from evaladapt.codec.side import charge_claim
+    from evaladapt.engine.processes import joined
     from evaladapt.engine.record import NONCAUSAL, VIOLATED, RunRecord, write_record
 
-    wanted = replace(request, with_base=not no_base, folder=folder, resume=resume)
-    record = evaluate_audited(wanted, level_named(audit), RunProgress())
+    device = next(iter(dict(request.model.named_parameters()).values())).device
+    with joined(device) as processes:
+        wanted = replace(request, with_base=not no_base, folder=folder, resume=resume, processes=processes)
+        record = evaluate_audited(wanted, level_named(audit), RunProgress() if leads else None)
+    if not leads:
+        return EXIT_OK
     if isinstance(record, RunRecord) and record.verdict == NONCAUSAL:
         record = replace(record, charged=charge_claim(request, record, RunProgress()("charged")))
     path = folder / "record.json"

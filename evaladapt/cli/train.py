@@ -1,6 +1,6 @@
 """``evaladapt train``: from token shards to the weights of a model.
 
-Reads the options, builds a :class:`evaladapt.train.trainer.TrainJob` and prints how it ended. Progress goes to stderr.
+Reads the options, builds a :class:`evaladapt.train.job.TrainJob` and prints how it ended. Progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evaladapt.cli.processes import rank
 from evaladapt.errors import UsageError
 from evaladapt.train.settings import load_preset, preset_names, preset_path
 
 if TYPE_CHECKING:
-    from evaladapt.train.trainer import TrainResult
+    from evaladapt.train.job import TrainResult
 
 Folder = click.Path(path_type=Path, file_okay=False)
 File = click.Path(path_type=Path, dir_okay=False)
@@ -51,16 +52,22 @@ def train(
     resume: bool,
     as_json: bool,
 ) -> None:
-    """Train a model on token shards (see: evaladapt data prepare)."""
+    """Train a model on token shards (see: evaladapt data prepare).
+
+    Several processes share the rows of every step: torchrun --nproc-per-node N -m evaladapt train ...
+    """
     if preset and config:
         raise UsageError("train: give either --preset or --config.")
     path = config or preset_path(preset or "tiny")
 
     from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.engine.processes import joined, own_device
+    from evaladapt.model.device import choose_device
+    from evaladapt.train.job import TrainJob
     from evaladapt.train.loader import Source
     from evaladapt.train.reporting import ProgressReport
     from evaladapt.train.schedule import Budget
-    from evaladapt.train.trainer import Trainer, TrainJob
+    from evaladapt.train.trainer import Trainer
 
     budget = Budget(minutes, steps)
     pieces = Tokenizer.load(tokenizer)
@@ -71,7 +78,10 @@ def train(
         if names.count(name) > 1:
             raise UsageError(f"train: --data names a folder {name!r} twice; metrics could not tell the sources apart.")
     job = TrainJob(chosen.model, chosen.settings, sources, pieces, budget, out, seed, resume)
-    result = Trainer(job, ProgressReport()).run()
+    with joined(own_device(choose_device("auto"))) as processes:
+        result = Trainer(job, ProgressReport(), processes).run()
+    if rank() > 0:
+        return
     click.echo(json.dumps(_as_json(result)) if as_json else _as_text(result))
 
 

@@ -17,6 +17,7 @@ from evaladapt.contract.composition import Composition
 from evaladapt.data.stream import TokenStream
 from evaladapt.engine.loop import Engine, Journal, Outcome, Progress, Settings
 from evaladapt.engine.paired import paired_difference
+from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.engine.record import (
     CAUSAL,
     NONCAUSAL,
@@ -48,6 +49,7 @@ class Request:
         with_base: also score the plan alone, to compare with.
         folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
         resume: continue what an interrupted run of the same request left in ``folder``.
+        processes: among which the rows of every batch are split; the first of them writes to ``folder``.
     """
 
     artifact: Artifact
@@ -60,6 +62,7 @@ class Request:
     with_base: bool = True
     folder: Path | None = None
     resume: bool = False
+    processes: Processes = ALONE
 
 
 def evaluate(
@@ -141,6 +144,7 @@ def _pass(name: str, request: Request, composition: Composition, progress: Calla
         request.settings,
         journal=journal,
         progress=progress(name) if progress else None,
+        processes=request.processes,
     )
     return engine.run()
 
@@ -154,7 +158,7 @@ def _what_was_run(request: Request, base: Outcome | None, weights_sha256: str) -
         "settings": request.settings,
         "composition": describe(request.composition),
         "base": score(request.composition.base().line, base, request.stream.text_bytes) if base else None,
-        "environment": environment(str(device)),
+        "environment": environment(str(device), request.processes.count),
     }
 
 

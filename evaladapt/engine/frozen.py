@@ -10,7 +10,6 @@ import torch
 from evaladapt.artifact import Artifact, find_artifact, read_artifact
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.errors import ArtifactError, DataError
-from evaladapt.model.allocator import keep_freed_memory
 from evaladapt.model.backend import Backend, transformer_from_tensors
 
 
@@ -29,7 +28,6 @@ def load_frozen(name_or_path: str | Path, device: torch.device) -> Frozen:
     Raises:
         ArtifactError: it cannot be found or read, or its model and its tokenizer differ in vocabulary.
     """
-    keep_freed_memory()
     artifact = read_artifact(find_artifact(name_or_path))
     try:
         tokenizer = Tokenizer(artifact.tokenizer_model)

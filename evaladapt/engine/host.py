@@ -13,6 +13,7 @@ from torch.func import functional_call
 from evaladapt.contract.capabilities import Capabilities
 from evaladapt.contract.host import Host
 from evaladapt.contract.views import HIDDEN_TARGET
+from evaladapt.engine.processes import Processes, rows_of
 from evaladapt.errors import UsageError
 from evaladapt.model.backend import Backend
 
@@ -31,10 +32,11 @@ class HeadHost:
 
 
 class TrainingHost(HeadHost):
-    """Gives the parameters too."""
+    """Gives the parameters too, and splits the rows of a loss over the processes of the run."""
 
-    def __init__(self, model: Backend) -> None:
+    def __init__(self, model: Backend, processes: Processes) -> None:
         super().__init__(model)
+        self._processes = processes
         if not isinstance(model, nn.Module):
             raise UsageError(
                 f"{type(model).__name__} is no torch module, so strategies that train weights cannot use it"
@@ -46,19 +48,29 @@ class TrainingHost(HeadHost):
         return {name: tensor for name, tensor in self._model.named_parameters() if fnmatchcase(name, pattern)}
 
     def loss(self, tokens: Tensor, targets: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Mean negative log-likelihood in nats, with a graph."""
+        """Mean negative log-likelihood in nats, with a graph.
+
+        With several processes each reads its own rows only, weighted so that the mean of their losses, and with it the
+        mean of their gradients, is that of all rows.
+        """
+        rows = rows_of(self._processes.rank, self._processes.count, len(tokens))
+        chosen = slice(rows.first, rows.stop)
         with torch.enable_grad():
-            logits = functional_call(self._module, dict(overrides or {}), (tokens,))
-            return torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(), targets.flatten(), ignore_index=HIDDEN_TARGET
+            logits = functional_call(self._module, dict(overrides or {}), (tokens[chosen],))
+            alone = self._processes.count == 1
+            nats = torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1).float(),
+                targets[chosen].flatten(),
+                ignore_index=HIDDEN_TARGET,
+                reduction="mean" if alone else "sum",
             )
+            if alone:
+                return nats
+            return nats * (self._processes.count * rows.own / (targets != HIDDEN_TARGET).sum())
 
     def reduce_gradients(self, gradients: list[Tensor]) -> None:
         """Average over the processes of the run, where there are several."""
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            for gradient in gradients:
-                torch.distributed.all_reduce(gradient, op=torch.distributed.ReduceOp.SUM)
-                gradient /= torch.distributed.get_world_size()
+        self._processes.average(gradients)
 
     def layer_of(self, name: str) -> int | None:
         """Number of the layer a parameter belongs to."""
@@ -66,6 +78,6 @@ class TrainingHost(HeadHost):
         return int(found.group(1)) if found else None
 
 
-def host_for(capabilities: Capabilities, model: Backend) -> Host:
+def host_for(capabilities: Capabilities, model: Backend, processes: Processes) -> Host:
     """The host that a strategy of these capabilities may have."""
-    return TrainingHost(model) if capabilities.writes_weights else HeadHost(model)
+    return TrainingHost(model, processes) if capabilities.writes_weights else HeadHost(model)

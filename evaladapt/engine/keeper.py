@@ -54,10 +54,9 @@ class Keeper:
 
     def past_positions(self, windows: Sequence[Window], columns: int) -> Tensor:
         """[B,P] int64: stream index of the ``columns`` targets before every row's score span, right-aligned."""
-        width = min(columns, max(window.past for window in windows))
         score_from = torch.tensor([window.score_from for window in windows]).unsqueeze(1)
         start = torch.tensor([window.start for window in windows]).unsqueeze(1)
-        positions = score_from + torch.arange(-width, 0)
+        positions = score_from + torch.arange(-columns, 0)
         return torch.where(positions > start, positions, PADDING).to(self._device)
 
     def past(self, positions: Tensor, part: Part, capabilities: Capabilities) -> Past:
@@ -101,8 +100,8 @@ class Keeper:
         return self._copy(part.first, part.stop)
 
     def targets_but_last(self, part: Part) -> Tensor:
-        """[n-1] int64: those that lie before another target of the part; in step mode none."""
-        return self._copy(part.first, part.stop - 1)
+        """[n] int64: those that lie before another target of what is predicted at once; in step mode none."""
+        return self._copy(part.first, min(part.stop, part.whole.stop - 1))
 
     def scored(self, batch: Batch, logprobs: Tensor, trail: Tensor | None, expected: Tensor | None) -> Scored:
         """The batch as observed: every target with what was charged for it."""

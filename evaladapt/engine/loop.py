@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from evaladapt.engine.charge import charge, charge_all
 from evaladapt.engine.clock import Clock
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.ledger import Ledger, LedgerFile
-from evaladapt.engine.parts import PARTS, Mode
-from evaladapt.engine.predict import Predictor
+from evaladapt.engine.parts import PARTS, Mode, Part, share, targets_by_process
+from evaladapt.engine.predict import Prediction, Predictor
+from evaladapt.engine.processes import ALONE, Processes
+from evaladapt.engine.replicas import compare_replicas
 from evaladapt.engine.snapshot import Snapshot, read_snapshot, write_snapshot
 from evaladapt.engine.source import SideChannel, TargetCoder, TokenSource
 from evaladapt.engine.weights import Weights
@@ -95,8 +98,10 @@ class Engine:
         side: SideChannel | None = None,
         journal: Journal | None = None,
         progress: Progress | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self._settings = settings or Settings()
+        self._processes = processes
         self._refuse_unusable(composition, stream)
         self._stream, self._coder, self._journal, self._progress = stream, coder, journal, progress
         self._composition = composition
@@ -106,7 +111,7 @@ class Engine:
         self._keeper = Keeper(stream, device)
         self._strategies = build_callers(composition, self._settings.seed, self.clock)
         self._predictor = Predictor(model, self._weights, self._keeper, self._strategies, self.clock,
-                                    self._settings.mode, side)  # fmt: skip
+                                    self._settings.mode, processes, side)  # fmt: skip
         self._model_info = ModelInfo(model.vocab_size, model.hidden_size, model.context, model.layers)
         self.info = RunInfo(
             self._keeper.info, self._model_info, self._settings.batch, self._settings.seed, self._settings.mode, device
@@ -121,7 +126,7 @@ class Engine:
             PluginError: a strategy raised.
         """
         file = LedgerFile(self._journal.ledger, self._journal.identity) if self._journal else None
-        ledger = Ledger(self._stream.targets, self._stream.documents, file)
+        ledger = Ledger(self._stream.targets, self._stream.documents, file if self._writes else None)
         try:
             self._begin()
             done = self._take_up(ledger, file)
@@ -132,14 +137,12 @@ class Engine:
                 self._reset_at_document(batch)
                 self._predictor.open_batch()
                 for part in PARTS[self._settings.mode](batch):
-                    prediction = self._predictor.predict(part)
+                    mine = share(part, self._processes.rank, self._processes.count)
+                    prediction = self._predictor.predict(mine)
                     with self.clock.phase("score"):
                         if self._coder:
                             self._coder.settle(part.first, prediction.logprobs[prediction.query.valid])
-                        targets = self._keeper.targets(part)
-                        charged = charge(prediction.logprobs, prediction.query.valid, targets)
-                        ledger.commit(part.first, charged.cpu().numpy())
-                        self._predictor.trail_log.extend(charge_all(prediction.trail, prediction.query.valid, targets))
+                        ledger.commit(part.first, self._charge(prediction, mine))
                     worst_sum = max(worst_sum, prediction.worst_sum)
                 self._observe(batch, ledger.close_batch(batch.number))
                 last_snapshot = self._snapshot_when_due(batch.number + 1, last_snapshot)
@@ -151,6 +154,18 @@ class Engine:
             if file:
                 file.close()
             self._weights.restore()
+
+    def _charge(self, prediction: Prediction, mine: Part) -> NDArray[np.float64]:
+        """Look up what the targets of a part cost, one's own and, from the other processes, the rest."""
+        valid, targets = prediction.query.valid, self._keeper.targets(mine)
+        sizes = targets_by_process(mine.whole, self._processes.count)
+        self._predictor.trail_log.extend(self._processes.join(charge_all(prediction.trail, valid, targets), sizes))
+        return self._processes.join(charge(prediction.logprobs, valid, targets), sizes).cpu().numpy()
+
+    @property
+    def _writes(self) -> bool:
+        """Whether this process keeps the journal: one of them does."""
+        return self._processes.rank == 0
 
     def _begin(self) -> None:
         for strategy in self._having("begin"):
@@ -193,9 +208,10 @@ class Engine:
             return 0
         found = read_snapshot(self._journal.snapshot, self._journal.identity) if self._journal.resume else None
         if found is None:
-            file.start()
+            if self._writes:
+                file.start()
             return 0
-        for line in file.resume(found.batches):
+        for line in file.resume(found.batches) if self._writes else islice(file.lines(), found.batches):
             ledger.replay(line)
         self._weights.replace(found.weights)
         for strategy in self._having("restore"):
@@ -205,7 +221,8 @@ class Engine:
         return found.batches
 
     def _snapshot_when_due(self, done: int, last: float) -> float:
-        if self._journal is None or not self._resumable() or time.monotonic() - last < SNAPSHOT_SECONDS:
+        due = time.monotonic() - last >= SNAPSHOT_SECONDS
+        if self._journal is None or not (due and self._writes and self._resumable()):
             return last
         with self.clock.phase("snapshot"):
             states = {one.alias: one.call("state") for one in self._having("state")}
@@ -222,6 +239,7 @@ class Engine:
         return all(one.implements("state") for one in remembering)
 
     def _outcome(self, ledger: Ledger, count: int, worst_sum: float) -> Outcome:
+        compare_replicas(self._processes, self._weights.live, self._strategies)
         scalars = {one.alias: dict(one.call("end", run=self.info)) for one in self._having("end")}
         self._weights.verify(writable=any(one.capabilities.writes_weights for one in self._strategies))
         return Outcome(
@@ -231,7 +249,7 @@ class Engine:
             document_nats=ledger.document_nats,
             digest=ledger.digest,
             batches=count,
-            worst_sum=worst_sum,
+            worst_sum=self._processes.largest(worst_sum),
             clock=self.clock,
             seconds=self.clock.elapsed,
             weights_digest=self._weights.digest,
@@ -246,6 +264,19 @@ class Engine:
         if self._settings.mode == "step" and composition.peeking:
             names = ", ".join(member.alias for member in composition.peeking)
             raise UsageError(f"{names} would peek, and in step mode there is nothing to peek at; use block mode")
+        self._refuse_splitting(composition)
+
+    def _refuse_splitting(self, composition: Composition) -> None:
+        """Several processes split the rows of a batch in block mode, and only where no row's state knows a target."""
+        count = self._processes.count
+        if count > 1 and self._settings.mode == "step":
+            raise UsageError(
+                f"step mode predicts one target at a time, so {count} processes have nothing to share; leave out"
+                " torchrun, or use --mode block"
+            )
+        if count > 1 and composition.peeking:
+            names = ", ".join(member.alias for member in composition.peeking)
+            raise UsageError(f"{names} would peek: such a claim is worked out by one process; leave out torchrun")
 
 
 def _shares_state(strategy: Caller) -> bool:

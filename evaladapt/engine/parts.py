@@ -7,10 +7,11 @@ the engine's keeper. Block mode must give the same numbers, faster.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 from evaladapt.contract.views import Window
+from evaladapt.engine.processes import rows_of
 from evaladapt.engine.windows import Batch
 from evaladapt.errors import UsageError
 
@@ -32,6 +33,8 @@ class Part:
     Attributes:
         opens_batch: nothing of the batch was predicted before; state shared by rows is fitted now.
         opens_rows: nothing of these rows was predicted before; state of a row is fitted now.
+        share_of: what all processes predict together, where these rows are one process's share of it.
+        own: whether this process answers for the rows, rather than going along with another one's.
     """
 
     batch: Batch
@@ -39,6 +42,13 @@ class Part:
     spans: tuple[Span, ...]
     opens_batch: bool
     opens_rows: bool
+    share_of: Part | None = None
+    own: bool = True
+
+    @property
+    def whole(self) -> Part:
+        """What is predicted at once by all processes."""
+        return self.share_of or self
 
     @property
     def first(self) -> int:
@@ -49,6 +59,24 @@ class Part:
     def stop(self) -> int:
         """One past its last target."""
         return self.spans[-1].stop
+
+
+def share(part: Part, rank: int, processes: int) -> Part:
+    """The rows of a part that one process predicts."""
+    if processes == 1:
+        return part
+    rows = rows_of(rank, processes, len(part.windows))
+    chosen = slice(rows.first, rows.stop)
+    return replace(part, windows=part.windows[chosen], spans=part.spans[chosen], share_of=part, own=rows.own)
+
+
+def targets_by_process(part: Part, processes: int, *, but_last: bool = False) -> tuple[int, ...]:
+    """How many targets of a part every process answers for, in stream order; ``but_last`` leaves out the last one."""
+    shares = [rows_of(rank, processes, len(part.spans)) for rank in range(processes)]
+    counts = [sum(span.stop - span.first for span in part.spans[one.first : one.stop]) * one.own for one in shares]
+    last = max(rank for rank, count in enumerate(counts) if count)
+    counts[last] -= but_last
+    return tuple(counts)
 
 
 def block_parts(batch: Batch) -> Iterator[Part]:

@@ -21,21 +21,14 @@ from evaladapt.engine.checks import check_distribution, check_output, worst_sum
 from evaladapt.engine.clock import Clock
 from evaladapt.engine.forward import forward_for
 from evaladapt.engine.host import host_for
-from evaladapt.engine.keeper import PADDING, Keeper
-from evaladapt.engine.parts import Mode, Part
+from evaladapt.engine.keeper import Keeper
+from evaladapt.engine.lanes import Lane, but_last, first_row, gather
+from evaladapt.engine.parts import Mode, Part, targets_by_process
+from evaladapt.engine.processes import Processes
 from evaladapt.engine.source import SideChannel
 from evaladapt.engine.weights import Weights
 from evaladapt.errors import UsageError
 from evaladapt.model.backend import Backend
-
-
-@dataclass
-class Lane:
-    """Hidden states [B,C,D] and logits [B,C,V] at some positions of every row, as the strategies so far leave them."""
-
-    query: Query
-    hidden: Tensor
-    logits: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -59,16 +52,18 @@ class Predictor:
         strategies: Sequence[Caller],
         clock: Clock,
         mode: Mode,
+        processes: Processes,
         side: SideChannel | None = None,
     ) -> None:
         self._model = model
+        self._processes = processes
         self._side = side
         self._live, self._frozen = forward_for(model, mode), forward_for(model, mode)
         self._weights = weights
         self._keeper = keeper
         self._clock = clock
         self._strategies = strategies
-        self._hosts: dict[str, Host] = {one.alias: host_for(one.capabilities, model) for one in strategies}
+        self._hosts: dict[str, Host] = {one.alias: host_for(one.capabilities, model, processes) for one in strategies}
         self.trail_log = TrailLog()
         self._trailing = any("trail" in one.capabilities.reads for one in strategies)
         self._expected: dict[str, Tensor] = {}
@@ -93,7 +88,7 @@ class Predictor:
         return self._expected[strategy.alias].clone() if "expected" in strategy.capabilities.reads else None
 
     def predict(self, part: Part) -> Prediction:
-        """Adapt to the visible past and predict the targets of the part."""
+        """Adapt to the visible past and predict the targets of the part, or of a process's share of one."""
         trail: list[Tensor] = []
         self._adapt_weights(part)
         span, past = self._forward(part, trail)
@@ -103,7 +98,7 @@ class Predictor:
         self._read_out(span, past)
         for strategy in self._at(Stage.LOGITS):
             self._adapt(strategy, part, span, past)
-            self._transform_logits(strategy, span, past, trail)
+            self._transform_logits(strategy, part, span, past, trail)
         return self._mix(part, span, past, trail)
 
     def _at(self, stage: Stage) -> list[Caller]:
@@ -119,7 +114,7 @@ class Predictor:
         with self._clock.phase("forward"):
             hidden = self._live.hidden(part, inputs)
         positions = self._keeper.span_positions(part)
-        span = Lane(self._keeper.query(positions, part), _gather(hidden, positions, part))
+        span = Lane(self._keeper.query(positions, part), gather(hidden, positions, part))
         if self._trailing:
             trail.append(self._frozen_logprobs(inputs, span, part))
             trail.extend(self._logprobs(span.hidden) for _ in self._at(Stage.WEIGHTS))
@@ -127,7 +122,7 @@ class Predictor:
         if not readers:
             return span, None
         columns = self._keeper.past_positions(part.windows, max(_columns(one, part) for one in readers))
-        return span, Lane(self._keeper.query(columns, part), _gather(hidden, columns, part))
+        return span, Lane(self._keeper.query(columns, part), gather(hidden, columns, part))
 
     def _adapt(self, strategy: Caller, part: Part, span: Lane, past: Lane | None) -> None:
         """Fit a strategy, if it has something to fit and its turn in this batch has come."""
@@ -152,9 +147,10 @@ class Predictor:
 
     def _bare_past(self, strategy: Caller, part: Part) -> Past:
         """Tokens and visible targets; of the first row only where state is shared, whose past ends at the frontier."""
-        view = self._keeper.past(self._past_positions(strategy, part), part, strategy.capabilities)
-        shared = strategy.capabilities.scope != "window"
-        return _first_row(view) if shared and not strategy.capabilities.peeks else view
+        if not _sees_first_row(strategy):
+            return self._keeper.past(self._past_positions(strategy, part), part, strategy.capabilities)
+        whole = part.whole
+        return first_row(self._keeper.past(self._past_positions(strategy, whole), whole, strategy.capabilities))
 
     def _read(self, what: Reading, strategy: Caller, view: Past, span: Lane, past: Lane | None) -> Tensor:
         """The past's hidden states or logits in the columns of ``view``, with the span's for a strategy that peeks."""
@@ -165,7 +161,10 @@ class Predictor:
             columns -= span.query.positions.shape[1]
         before = self._lane_values(what, past)[:rows, past.hidden.shape[1] - columns :]
         if not strategy.capabilities.peeks:
-            return before.clone()
+            before = before.clone()
+            if _sees_first_row(strategy):
+                self._processes.from_process(0, before)
+            return before
         return torch.cat([before, self._lane_values(what, span)[:rows]], dim=1)
 
     def _lane_values(self, what: Reading, lane: Lane) -> Tensor:
@@ -186,9 +185,11 @@ class Predictor:
             if past is not None and any("logits" in one.capabilities.reads for one in self._strategies):
                 past.logits = self._model.head(past.hidden).float()
 
-    def _transform_logits(self, strategy: Caller, span: Lane, past: Lane | None, trail: list[Tensor]) -> None:
+    def _transform_logits(
+        self, strategy: Caller, part: Part, span: Lane, past: Lane | None, trail: list[Tensor]
+    ) -> None:
         if "expected" in strategy.capabilities.reads:
-            self._gather_expected(strategy, torch.log_softmax(_present(span.logits), dim=-1), span.query.valid)
+            self._gather_expected(strategy, torch.log_softmax(_present(span.logits), dim=-1), span.query.valid, part)
         if strategy.implements("transform_logits"):
             for lane in self._lanes_in_use(strategy, span, past):
                 if lane.logits is not None:
@@ -203,14 +204,16 @@ class Predictor:
         for strategy in self._at(Stage.PROBS):
             self._adapt(strategy, part, span, past)
             if "expected" in strategy.capabilities.reads:
-                self._gather_expected(strategy, logprobs, span.query.valid)
+                self._gather_expected(strategy, logprobs, span.query.valid, part)
             logprobs, worst = self._mixed(strategy, part, span, logprobs, worst, trail)
             if self._trailing:
                 trail.append(logprobs.clone())
         return Prediction(logprobs, span.query, tuple(trail), worst)
 
-    def _gather_expected(self, strategy: Caller, logprobs: Tensor, valid: Tensor) -> None:
-        summed = (logprobs.exp() * valid.unsqueeze(-1)).sum(dim=(0, 1), dtype=torch.float64)
+    def _gather_expected(self, strategy: Caller, logprobs: Tensor, valid: Tensor, part: Part) -> None:
+        counted = valid & part.own
+        summed = (logprobs.exp() * counted.unsqueeze(-1)).sum(dim=(0, 1), dtype=torch.float64)
+        self._processes.add(summed)
         self._expected[strategy.alias] = self._expected.get(strategy.alias, torch.zeros_like(summed)) + summed
 
     def _mixed(
@@ -229,13 +232,20 @@ class Predictor:
         if "trail" not in strategy.capabilities.reads:
             return span.query
         entries = tuple(trail)
+        pending = self._pending_charges(entries, span, part)
+        first, stop = part.first - part.whole.first, part.stop - part.whole.first
 
         def fold(update: Fold, start: Tensor) -> Tensor:
-            earlier = _but_last(span.query.valid)
-            pending = charge_all(entries, earlier, self._keeper.targets_but_last(part))
-            return self.trail_log.fold(strategy.alias, update, start, pending)
+            return self.trail_log.fold(strategy.alias, update, start, pending)[first:stop]
 
         return replace(span.query, trail=tuple(one.clone() for one in entries), _fold=fold)
+
+    def _pending_charges(self, entries: tuple[Tensor, ...], span: Lane, part: Part) -> Tensor:
+        """Charges [K,n-1] of what is predicted at once, without its last target, under the entries of a trail."""
+        ends = part.stop == part.whole.stop
+        earlier = but_last(span.query.valid) if ends else span.query.valid
+        charges = charge_all(entries, earlier, self._keeper.targets_but_last(part))
+        return self._processes.join(charges, targets_by_process(part.whole, self._processes.count, but_last=True))
 
     def _transformed(self, strategy: Caller, hook: str, argument: str, value: Tensor, query: Query) -> Tensor:
         with self._clock.phase("transform"):
@@ -255,36 +265,22 @@ class Predictor:
         if not self._at(Stage.WEIGHTS):
             return self._logprobs(span.hidden)
         with self._weights.frozen(), self._clock.phase("forward"):
-            return self._logprobs(_gather(self._frozen.hidden(part, inputs), span.query.positions, part))
-
-
-def _but_last(valid: Tensor) -> Tensor:
-    """The same mask without its last true entry, in row-major order, which is the stream's."""
-    return valid & (valid.flatten().cumsum(0).view(valid.shape) < valid.sum())
-
-
-def _gather(hidden: Tensor, positions: Tensor, part: Part) -> Tensor:
-    """Hidden states [B,W,D] at the columns that predict the targets at ``positions`` [B,C]; zero in padding."""
-    start = torch.tensor([window.start for window in part.windows], device=positions.device).unsqueeze(1)
-    known = positions != PADDING
-    columns = torch.where(known, positions - 1 - start, 0).unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
-    return torch.gather(hidden, 1, columns) * known.unsqueeze(-1)
+            return self._logprobs(gather(self._frozen.hidden(part, inputs), span.query.positions, part))
 
 
 def _columns(strategy: Caller, part: Part) -> int:
-    longest = max(window.past for window in part.windows)
+    longest = max(window.past for window in part.whole.windows)
     return longest if strategy.focus is None else min(longest, strategy.focus)
+
+
+def _sees_first_row(strategy: Caller) -> bool:
+    """Whether state is shared by the rows: then what it learns from is the past of the first row of all."""
+    return strategy.capabilities.scope != "window" and not strategy.capabilities.peeks
 
 
 def _tensors_read(strategy: Caller) -> list[Reading]:
     names: tuple[Reading, ...] = ("hidden", "logits")
     return [what for what in names if what in strategy.capabilities.reads]
-
-
-def _first_row(view: Past) -> Past:
-    """The past of the batch's first row: all that state shared by the rows may know."""
-    tensors = (view.tokens, view.targets, view.visible, view.positions, view.in_span)
-    return Past(*(tensor[:1].clone() for tensor in tensors))
 
 
 def _present(logits: Tensor | None) -> Tensor:

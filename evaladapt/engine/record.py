@@ -192,7 +192,7 @@ def describe(composition: Composition) -> list[dict[str, Any]]:
     ]
 
 
-def environment(device: str) -> dict[str, Any]:
+def environment(device: str, processes: int = 1) -> dict[str, Any]:
     """Versions and machine, as far as they can change a bit of the result."""
     packages = ("torch", "numpy", "safetensors", "sentencepiece", "pluggy")
     return {
@@ -203,6 +203,7 @@ def environment(device: str) -> dict[str, Any]:
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": device,
+        "processes": processes,
         "command": " ".join(sys.argv),
     }
 

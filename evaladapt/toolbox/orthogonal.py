@@ -14,13 +14,14 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
+def orthogonalise(matrices: Tensor, precision: torch.dtype | None = None) -> Tensor:
     """Approximate ``U V^T`` of each matrix of ``[N, R, C]``; singular values end near 1, a zero matrix stays zero.
 
-    torch's own Muon always iterates in bfloat16, which a CPU emulates slowly; here the type follows the device.
+    It iterates in ``precision``; without one in bfloat16 on CUDA and in float32 elsewhere, because most CPUs emulate
+    bfloat16 slowly (torch's own Muon uses it always).
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    x = matrices.to(precision or (torch.bfloat16 if matrices.is_cuda else torch.float32))
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     x = x / (torch.linalg.matrix_norm(x.float(), keepdim=True) + 1e-7).to(x.dtype)

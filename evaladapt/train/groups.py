@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.errors import DataError
 from evaladapt.train.muon import Muon
+from evaladapt.train.precision import product_type
 from evaladapt.train.settings import TrainSettings
 
 BLOCK_PREFIX = "blocks."
@@ -45,15 +46,13 @@ def weight_groups(named_parameters: Iterable[tuple[str, nn.Parameter]]) -> Weigh
 class OptimizerSet:
     """Muon and AdamW behind one step."""
 
-    def __init__(self, groups: WeightGroups, settings: TrainSettings) -> None:
+    def __init__(self, groups: WeightGroups, settings: TrainSettings, processes: Processes = ALONE) -> None:
         self._names: dict[Tensor, str] = {
             weight: name
             for group in (groups.matrices, groups.embeddings, groups.scalars)
             for name, weight in group.items()
         }
-        muon = Muon(
-            groups.matrices.values(), settings.matrix_lr, settings.matrix_momentum, settings.matrix_weight_decay
-        )
+        matrices = self._matrix_optimizer(groups, settings, processes)
         adam = AdamW(
             [
                 {
@@ -64,9 +63,21 @@ class OptimizerSet:
                 {"params": list(groups.scalars.values()), "lr": settings.scalar_lr, "weight_decay": 0.0},
             ],
             betas=(settings.adam_beta1, settings.adam_beta2),
+            fused=True,
         )
-        self._optimizers: tuple[Optimizer, ...] = (muon, adam)
+        self._optimizers: tuple[Optimizer, ...] = (matrices, adam)
         self._peaks = [group["lr"] for optimizer in self._optimizers for group in optimizer.param_groups]
+
+    def _matrix_optimizer(self, groups: WeightGroups, settings: TrainSettings, processes: Processes) -> Optimizer:
+        """What moves the matrices; a comparison may put another one in its place."""
+        return Muon(
+            groups.matrices.values(),
+            settings.matrix_lr,
+            settings.matrix_momentum,
+            settings.matrix_weight_decay,
+            processes,
+            product_type(next(iter(self._names)).device, settings.precision),
+        )
 
     def step(self, multiplier: float) -> None:
         """Move all weights with ``multiplier`` times the peak rates, then drop the gradients."""
@@ -94,5 +105,4 @@ class OptimizerSet:
             name, what = key.rsplit("/", 1)
             if name not in weights:
                 raise DataError(f"the checkpoint has optimiser state for {name!r}, which this model does not have.")
-            device = torch.device("cpu") if what == "step" else weights[name].device
-            owners[weights[name]].state[weights[name]][what] = value.to(device, copy=True)
+            owners[weights[name]].state[weights[name]][what] = value.to(weights[name].device, copy=True)

@@ -16,8 +16,28 @@ from evaladapt.errors import UsageError, near_miss
 from evaladapt.model.config import ModelConfig
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
-MAY_BE_ZERO = ("matrix_weight_decay", "embedding_weight_decay", "warmup_steps", "warmdown_fraction", "ema_decay")
-FRACTIONS = ("matrix_momentum", "ema_decay", "warmdown_fraction", "adam_beta1", "adam_beta2")
+MAY_BE_ZERO = frozenset(
+    {
+        "matrix_weight_decay",
+        "embedding_weight_decay",
+        "warmup_steps",
+        "warmdown_fraction",
+        "ema_decay",
+        "rounded_fraction",
+    }
+)
+FRACTIONS = frozenset(
+    {
+        "matrix_momentum",
+        "ema_decay",
+        "warmdown_fraction",
+        "rounded_fraction",
+        "tight_below",
+        "adam_beta1",
+        "adam_beta2",
+    }
+)
+CHOICES = {"precision": ("auto", "float32", "bfloat16"), "averaging": ("ema", "tight")}
 
 
 @dataclass(frozen=True)
@@ -25,7 +45,9 @@ class TrainSettings:
     """Everything about a training but its data, its length and its seed. Learning rates are peaks."""
 
     rows: int = 8
-    """Windows per step; a window has the model's ``context`` tokens."""
+    """Windows per step, over all processes; a window has the model's ``context`` tokens."""
+    accumulate: int = 1
+    """Parts that a process reads its windows in; more need less memory and change nothing else."""
     matrix_lr: float = 0.02
     matrix_momentum: float = 0.95
     matrix_weight_decay: float = 0.04
@@ -44,10 +66,28 @@ class TrainSettings:
     validation_tokens: int = 32_768
     """Tokens scored per source in one validation."""
     checkpoint_minutes: float = 3.0
+    averaging: str = "ema"
+    """ema: of all steps, with ``ema_decay``; tight: evenly over the steps whose rates are below ``tight_below``."""
+    tight_below: float = 0.2
+    """Share of the peak rates."""
+    rounded_fraction: float = 0.0
+    """Share of the budget, at its end, in which the loss is taken at weights rounded as ``pack`` would."""
+    rounded_bits: int = 6
+    """Bits of matrices then."""
+    rounded_embedding_bits: int = 8
+    precision: str = "auto"
+    """Of matrix products: float32, bfloat16, or auto, which is bfloat16 where the hardware multiplies it."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            self._check(field.name, getattr(self, field.name), whole=field.type == "int")
+            if field.type in ("int", "float"):
+                self._check(field.name, getattr(self, field.name), whole=field.type == "int")
+        for name, known in CHOICES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise UsageError(
+                    f"train: {name} {value!r} is none of {', '.join(known)}.{near_miss(str(value), known)}"
+                )
 
     def _check(self, name: str, value: object, *, whole: bool) -> None:
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
@@ -58,7 +98,7 @@ class TrainSettings:
             bounds = "between 0 and 1" if name in FRACTIONS else "positive and finite"
             raise UsageError(f"train: {name} must be {bounds}, not {value!r}.")
 
-    def to_dict(self) -> dict[str, int | float]:
+    def to_dict(self) -> dict[str, int | float | str]:
         """The settings as JSON-ready values."""
         return asdict(self)
 

@@ -12,21 +12,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from evaladapt.artifact.plan import QuantisationPlan
 from evaladapt.data.files import write_atomically
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.engine.processes import ALONE, Processes, own_device
 from evaladapt.errors import EXIT_INTERRUPTED, DataError, EvaladaptError
 from evaladapt.model.allocator import keep_freed_memory
-from evaladapt.model.config import ModelConfig
 from evaladapt.model.device import choose_device
 from evaladapt.model.transformer import Transformer
-from evaladapt.train.averaging import WeightAverage
+from evaladapt.train.averaging import average_for
 from evaladapt.train.checkpoint import (
     CHECKPOINT_NAME,
     MODEL_NAME,
@@ -36,11 +34,14 @@ from evaladapt.train.checkpoint import (
     without_prefix,
     write_tensors,
 )
+from evaladapt.train.gradients import RowSplit, StepGradient, backpropagate
 from evaladapt.train.groups import OptimizerSet, weight_groups
-from evaladapt.train.loader import Loader, Source, TokenBatch, read_source
+from evaladapt.train.job import TrainJob, TrainResult
+from evaladapt.train.loader import Loader, TokenBatch, read_source
+from evaladapt.train.precision import multiplying_in, product_type
 from evaladapt.train.reporting import MetricsFile, ProgressReport, StepMetrics, ValidationMetrics
-from evaladapt.train.schedule import Budget, rate_multiplier
-from evaladapt.train.settings import TrainSettings
+from evaladapt.train.rounding import Rounding
+from evaladapt.train.schedule import rate_multiplier
 from evaladapt.train.validation import bits_per_byte, held_out
 
 SMOOTHING = 0.95
@@ -58,41 +59,6 @@ class TrainingInterrupted(EvaladaptError):
     exit_code = EXIT_INTERRUPTED
 
 
-@dataclass(frozen=True)
-class TrainJob:
-    """Everything a training depends on."""
-
-    model: ModelConfig
-    settings: TrainSettings
-    sources: tuple[Source, ...]
-    tokenizer: Tokenizer
-    budget: Budget
-    out: Path
-    seed: int = 0
-    resume: bool = False
-
-    def identity(self) -> dict[str, Any]:
-        """What must not change between a checkpoint and its continuation; the budget may change."""
-        return {
-            "model": self.model.to_dict(),
-            "settings": self.settings.to_dict(),
-            "sources": [[source.name, source.weight] for source in self.sources],
-            "tokenizer_sha256": self.tokenizer.sha256,
-            "seed": self.seed,
-        }
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """How a training ended. ``val_bpb`` is that of the averaged weights, which are the ones written."""
-
-    path: Path
-    steps: int
-    tokens: int
-    seconds: float
-    val_bpb: dict[str, float]
-
-
 @dataclass
 class _Position:
     """Where a training stands; the numbers of a checkpoint."""
@@ -106,18 +72,34 @@ class _Position:
 
 
 class Trainer:
-    """One training. Build it, then :meth:`run` it."""
+    """One training. Build it, then :meth:`run` it.
 
-    def __init__(self, job: TrainJob, report: ProgressReport) -> None:
+    With several processes each has a whole trainer and the same weights; they read different rows of every step, and
+    the first of them reports and writes.
+    """
+
+    def __init__(
+        self,
+        job: TrainJob,
+        report: ProgressReport,
+        processes: Processes = ALONE,
+        optimizers: type[OptimizerSet] = OptimizerSet,
+    ) -> None:
         self._job = job
         self._report = report
-        self._device = choose_device("auto")
+        self._processes = processes
+        self._leads = processes.rank == 0
+        self._split = RowSplit(job.settings.rows, job.settings.accumulate, processes)
+        self._device = own_device(choose_device("auto"))
         if self._device.type == "cpu":
             keep_freed_memory()
         torch.manual_seed(job.seed)
         self.model = Transformer(job.model).to(self._device)
-        self._optimizers = OptimizerSet(weight_groups(self.model.named_parameters()), job.settings)
-        self._average = WeightAverage(self.model, job.settings.ema_decay)
+        self._products = product_type(self._device, job.settings.precision)
+        self._optimizers = optimizers(weight_groups(self.model.named_parameters()), job.settings, processes)
+        self._average = average_for(self.model, job.settings)
+        plan = QuantisationPlan(job.settings.rounded_bits, job.settings.rounded_embedding_bits)
+        self._rounding = Rounding(self.model, plan)
         vocab, context = job.model.vocab_size, job.model.context
         self._loader = Loader(job.sources, vocab, job.settings.rows, context, job.seed)
         pieces, tokens = job.tokenizer.piece_bytes, job.settings.validation_tokens
@@ -138,8 +120,10 @@ class Trainer:
             TrainingDiverged: the loss is not finite or rose; the last checkpoint stays.
             TrainingInterrupted: a signal came; the checkpoint is at the last finished step.
         """
-        write_atomically(self._job.out / TOKENIZER_NAME, [self._job.tokenizer.model_bytes])
-        metrics = MetricsFile(self._job.out, self._position.step)
+        metrics = None
+        if self._leads:
+            write_atomically(self._job.out / TOKENIZER_NAME, [self._job.tokenizer.model_bytes])
+            metrics = MetricsFile(self._job.out, self._position.step)
         try:
             with self._signals_noted():
                 self._train(metrics)
@@ -147,19 +131,20 @@ class Trainer:
         finally:
             self._report.close()
 
-    def _train(self, metrics: MetricsFile) -> None:
+    def _train(self, metrics: MetricsFile | None) -> None:
         clock = _Clock(self._position.seconds)
         saved_at = clock.seconds()
         settings = self._job.settings
-        while (progress := self._job.budget.progress(self._position.step, clock.seconds())) < 1:
+        while (progress := self._progress(clock)) < 1:
             began = clock.seconds()
             done = self._step(progress, clock.seconds)
-            metrics.append(done)
-            self._report.step(done, progress, self._batch_tokens / max(clock.seconds() - began, 1e-9))
+            if metrics:
+                metrics.append(done)
+                self._report.step(done, progress, self._batch_tokens / max(clock.seconds() - began, 1e-9))
             if done.step % settings.validate_every == 0:
                 self._validate(metrics)
             self._position.seconds = clock.seconds()
-            if self._stop_signal:
+            if self._processes.largest(self._stop_signal):
                 self._save_checkpoint()
                 raise TrainingInterrupted(
                     f"interrupted after step {done.step}; the checkpoint is in {self._job.out}. "
@@ -169,37 +154,37 @@ class Trainer:
                 self._save_checkpoint()
                 saved_at = clock.seconds()
 
+    def _progress(self, clock: _Clock) -> float:
+        """Share of the budget that is used; that of the process whose clock is furthest, for all of them."""
+        return self._processes.largest(self._job.budget.progress(self._position.step, clock.seconds()))
+
     def _step(self, progress: float, seconds: Callable[[], float]) -> StepMetrics:
         settings, step = self._job.settings, self._position.step
         rate = rate_multiplier(step, progress, settings.warmup_steps, settings.warmdown_fraction)
-        loss = self._loss(self._loader.next_batch())
-        torch.autograd.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
-        nats, length = float(loss.detach()), float(norm)
-        self._watch(nats, length, step + 1, rate)
+        batch = self._loader.next_batch()
+        rounded = progress >= 1 - settings.rounded_fraction
+        with self._rounding.applied(step) if rounded else nullcontext():
+            gradient = backpropagate(self._loss, batch, list(self.model.parameters()), self._split, settings.clip_norm)
+        self._watch(gradient, step + 1, rate)
         self._optimizers.step(rate)
-        self._average.update()
+        self._average.update(step + 1, rate)
         self._position.step = step + 1
         tokens = (step + 1) * self._batch_tokens
-        return StepMetrics(step + 1, tokens, round(seconds(), 3), nats, length, rate)
+        return StepMetrics(step + 1, tokens, round(seconds(), 3), gradient.loss, gradient.norm, rate)
 
     def _loss(self, batch: TokenBatch) -> torch.Tensor:
         inputs, targets = batch.inputs.to(self._device), batch.targets.to(self._device)
-        with self._precision():
+        with multiplying_in(self._device, self._products):
             logits = self.model(inputs)
         return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
-
-    def _precision(self) -> Any:
-        """Bfloat16 products on CUDA; a CPU emulates them too slowly and stays with float32."""
-        return torch.autocast("cuda", torch.bfloat16) if self._device.type == "cuda" else nullcontext()
 
     @property
     def _batch_tokens(self) -> int:
         return self._job.settings.rows * self._job.model.context
 
-    def _watch(self, loss: float, norm: float, step: int, rate: float) -> None:
+    def _watch(self, gradient: StepGradient, step: int, rate: float) -> None:
         """Stop before broken numbers reach the weights."""
-        position = self._position
+        position, loss, norm = self._position, gradient.loss, gradient.norm
         start = loss if math.isnan(position.smoothed_loss) else position.smoothed_loss
         position.smoothed_loss = SMOOTHING * start + (1 - SMOOTHING) * loss
         position.best_loss = min(position.best_loss, position.smoothed_loss)
@@ -213,7 +198,10 @@ class Trainer:
             "embedding_lr and scalar_lr, or more warmup_steps."
         )
 
-    def _validate(self, metrics: MetricsFile) -> dict[str, float]:
+    def _validate(self, metrics: MetricsFile | None) -> dict[str, float]:
+        """Bits per byte of the held-out shards; the first process measures, the others go on."""
+        if metrics is None:
+            return {}
         with self._average.applied():
             figures = {data.name: bits_per_byte(self.model, data, self._device) for data in self._held_out}
         measured = ValidationMetrics(self._position.step, round(self._position.seconds, 3), figures)
@@ -221,7 +209,7 @@ class Trainer:
         self._report.validation(measured)
         return figures
 
-    def _finish(self, metrics: MetricsFile) -> TrainResult:
+    def _finish(self, metrics: MetricsFile | None) -> TrainResult:
         position = self._position
         figures = self._validate(metrics)
         tokens = position.step * self._batch_tokens
@@ -229,16 +217,20 @@ class Trainer:
         story = {"steps": position.step, "tokens": tokens, "seconds": round(position.seconds, 1), "val_bpb": figures}
         path = self._job.out / MODEL_NAME
         means = {name: mean.cpu() for name, mean in self._average.means.items()}
-        write_tensors(path, NamedTensors(means, {**self._job.identity(), **story, "torch": torch.__version__}))
+        if self._leads:
+            write_tensors(path, NamedTensors(means, {**self._job.identity(), **story, "torch": torch.__version__}))
         return TrainResult(path, position.step, tokens, position.seconds, figures)
 
     def _save_checkpoint(self) -> None:
+        if not self._leads:
+            return
         self._position.loader = self._loader.state()
         self._position.average_updates = self._average.updates
         tensors = {
             **prefixed("weights", dict(self.model.named_parameters())),
             **prefixed("average", self._average.means),
             **prefixed("optimizer", self._optimizers.state_tensors()),
+            **prefixed("rounding", self._rounding.state_tensors()),
         }
         facts = {"identity": self._job.identity(), "position": asdict(self._position)}
         write_tensors(self._job.out / CHECKPOINT_NAME, NamedTensors(tensors, facts))
@@ -258,6 +250,7 @@ class Trainer:
             )
         self.model.load_state_dict(without_prefix("weights", content.tensors))
         self._optimizers.load_state_tensors(without_prefix("optimizer", content.tensors))
+        self._rounding.load_state_tensors(without_prefix("rounding", content.tensors))
         self._position = _Position(**content.facts["position"])
         self._average.load(without_prefix("average", content.tensors), self._position.average_updates)
         self._loader.load_state(self._position.loader)

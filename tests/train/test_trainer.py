@@ -11,30 +11,19 @@ import torch
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.errors import DataError
 from evaladapt.model.backend import transformer_from_tensors
-from evaladapt.model.config import ModelConfig
 from evaladapt.train.checkpoint import read_tensors, read_trained_model
-from evaladapt.train.loader import Source, read_source
+from evaladapt.train.job import TrainJob, TrainResult
+from evaladapt.train.loader import read_source
 from evaladapt.train.reporting import ProgressReport, StepMetrics
-from evaladapt.train.schedule import Budget
-from evaladapt.train.settings import TrainSettings
-from evaladapt.train.trainer import Trainer, TrainingDiverged, TrainingInterrupted, TrainJob, TrainResult
+from evaladapt.train.trainer import Trainer, TrainingDiverged, TrainingInterrupted
 from evaladapt.train.validation import bits_per_byte, held_out
-
-STEPS = 24
+from tests.train.jobs import STEPS, tiny_job
 
 
 @pytest.fixture
 def make_job(tokenizer: Tokenizer, shard_folders: tuple[Path, Path], tmp_path: Path) -> Callable[..., TrainJob]:
-    model = ModelConfig(
-        vocab_size=tokenizer.vocab_size, layers=2, width=32, heads=4, kv_heads=2, mlp_width=64, context=32
-    )
-    settings = TrainSettings(rows=4, warmup_steps=3, validate_every=10, validation_tokens=256, ema_decay=0.8)
-
-    def make(out: str, steps: int = STEPS, *, resume: bool = False, **changes: float) -> TrainJob:
-        sources = (Source(shard_folders[0], 0.6), Source(shard_folders[1], 0.4))
-        budget = Budget(steps=steps)
-        chosen = replace(settings, **changes)  # type: ignore[arg-type]
-        return TrainJob(model, chosen, sources, tokenizer, budget, tmp_path / out, seed=3, resume=resume)
+    def make(out: str, steps: int = STEPS, **changes: float) -> TrainJob:
+        return tiny_job(shard_folders[0].parent, tokenizer, tmp_path / out, steps, **changes)
 
     return make
 

@@ -4,7 +4,8 @@ Holds for compositions whose state belongs to a row (scope ``window``): they are
 another batch size. Where state is shared by rows it changes between batches only, so the score may depend on the batch
 size, which is why the size is part of the run's identity.
 
-Cannot see: what two batch sizes do alike, and the number of processes; that needs ``torchrun``.
+Cannot see: what two batch sizes do alike. The number of processes is not varied here: that it does not move the ledger
+is held by the engine's own tests (``tests/engine/test_processes.py``), with real processes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from evaladapt.data.files import write_atomically
 from evaladapt.data.tokenizer import Tokenizer
@@ -25,6 +24,7 @@ from evaladapt.errors import EXIT_INTERRUPTED, DataError, EvaladaptError
 from evaladapt.model.allocator import keep_freed_memory
 from evaladapt.model.config import ModelConfig
 from evaladapt.model.device import choose_device
+from evaladapt.model.multi_token import for_scoring
 from evaladapt.model.transformer import Transformer
 from evaladapt.train.averaging import WeightAverage
 from evaladapt.train.checkpoint import (
@@ -38,6 +38,7 @@ from evaladapt.train.checkpoint import (
 )
 from evaladapt.train.groups import OptimizerSet, weight_groups
 from evaladapt.train.loader import Loader, Source, TokenBatch, read_source
+from evaladapt.train.loss import training_loss
 from evaladapt.train.reporting import MetricsFile, ProgressReport, StepMetrics, ValidationMetrics
 from evaladapt.train.schedule import Budget, rate_multiplier
 from evaladapt.train.settings import TrainSettings
@@ -186,8 +187,7 @@ class Trainer:
     def _loss(self, batch: TokenBatch) -> torch.Tensor:
         inputs, targets = batch.inputs.to(self._device), batch.targets.to(self._device)
         with self._precision():
-            logits = self.model(inputs)
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+            return training_loss(self.model, inputs, targets)
 
     def _precision(self) -> Any:
         """Bfloat16 products on CUDA; a CPU emulates them too slowly and stays with float32."""
@@ -228,8 +228,9 @@ class Trainer:
         self._save_checkpoint()
         story = {"steps": position.step, "tokens": tokens, "seconds": round(position.seconds, 1), "val_bpb": figures}
         path = self._job.out / MODEL_NAME
-        means = {name: mean.cpu() for name, mean in self._average.means.items()}
-        write_tensors(path, NamedTensors(means, {**self._job.identity(), **story, "torch": torch.__version__}))
+        means = {name: mean.cpu() for name, mean in for_scoring(self._average.means).items()}
+        facts = {**self._job.identity(), "model": self._job.model.for_scoring().to_dict(), **story}
+        write_tensors(path, NamedTensors(means, {**facts, "torch": torch.__version__}))
         return TrainResult(path, position.step, tokens, position.seconds, figures)
 
     def _save_checkpoint(self) -> None:

@@ -128,21 +128,22 @@ class ResultsFile:
 
 
 def table(trials: Sequence[Trial]) -> Iterator[str]:
-    """Markdown, the best first; a difference is the mean over the seeds that both have trained with."""
+    """Markdown, the best first: figures of the first seed, differences by seed, and their mean."""
     plain = {trial.seed: trial for trial in trials if trial.variant == PLAIN}
     names = list(trials[0].bpb)
-    yield f"| variant | parameters | {' | '.join(f'bpb {name}' for name in names)} | to plain, by seed | mean |"
+    headings = " | ".join(f"bpb {name}, first seed" for name in names)
+    yield f"| variant | parameters | {headings} | to plain, by seed | mean |"
     yield "|---" * (len(names) + 4) + "|"
     rows = []
     for variant in dict.fromkeys(trial.variant for trial in trials):
         own = [trial for trial in trials if trial.variant == variant and trial.seed in plain]
         if not own:
             continue
+        own.sort(key=lambda trial: trial.seed)
+        figures = " | ".join(f"{own[0].bpb[name]:.4f}" for name in names)
         differences = [trial.mean - plain[trial.seed].mean for trial in own]
-        means = [f"{statistics.mean(trial.bpb[name] for trial in own):.4f}" for name in names]
-        by_seed = ", ".join(f"{difference:+.4f}" for difference in differences)
-        mean = statistics.mean(differences)
-        rows.append((mean, f"| {variant} | {own[0].parameters:,} | {' | '.join(means)} | {by_seed} | {mean:+.4f} |"))
+        by_seed, mean = ", ".join(f"{difference:+.4f}" for difference in differences), statistics.mean(differences)
+        rows.append((mean, f"| {variant} | {own[0].parameters:,} | {figures} | {by_seed} | {mean:+.4f} |"))
     yield from (line for _, line in sorted(rows))
 
 

@@ -71,7 +71,7 @@ def train(
 
     budget = Budget(minutes, steps)
     pieces = Tokenizer.load(tokenizer)
-    chosen = load_preset(path, pieces.vocab_size)
+    chosen = load_preset(path, pieces.vocab_size, pieces.bos_id)
     sources = tuple(Source.parse(text) for text in data)
     names = [source.name for source in sources]
     for name in names:

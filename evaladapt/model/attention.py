@@ -1,7 +1,7 @@
 """Causal grouped-query attention behind one function.
 
 On CUDA with half-precision inputs the flash-attn package is used where it is importable; everywhere else torch's
-scaled-dot-product attention, which computes the same. ``transformer`` is the only caller.
+scaled-dot-product attention, which computes the same. ``block`` is the only caller.
 """
 
 from __future__ import annotations
@@ -29,6 +29,16 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if flash is not None:
         return flash(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), causal=True).transpose(1, 2)
     return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+
+
+def without_own_value(attended: Tensor, own: Tensor) -> Tensor:
+    """Exclusive self-attention (XSA, parameter-golf #549): ``y - (y . u) u`` with ``u = v / |v|`` of the same token.
+
+    ``attended [B, H, S, Dh]`` is what :func:`attend` returned, ``own [B, G, S, Dh]`` the values of the same tokens.
+    What a token already carries is thereby left out of what attention tells it.
+    """
+    direction = F.normalize(own, dim=-1).repeat_interleave(attended.shape[1] // own.shape[1], dim=1)
+    return attended - (attended * direction).sum(dim=-1, keepdim=True) * direction
 
 
 def _attend_to_longer(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -14,21 +14,26 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class RotaryTable:
-    """Cosines and sines, each ``[S, head_width / 2]`` float32."""
+    """Cosines and sines, each ``[S, width / 2]`` float32, for the first ``width`` numbers of a head."""
 
     cos: Tensor
     sin: Tensor
 
 
-def rotary_table(length: int, head_width: int, base: float, device: torch.device) -> RotaryTable:
-    """Angles ``position * base ** (-2 i / head_width)`` for positions ``0 .. length-1``."""
-    frequencies = base ** (-torch.arange(0, head_width, 2, dtype=torch.float64) / head_width)
+def rotary_table(length: int, width: int, base: float, device: torch.device) -> RotaryTable:
+    """Angles ``position * base ** (-2 i / width)`` for positions ``0 .. length-1``."""
+    frequencies = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = torch.arange(length, dtype=torch.float64)[:, None] * frequencies
     return RotaryTable(angles.cos().float().to(device), angles.sin().float().to(device))
 
 
 def rotate(x: Tensor, table: RotaryTable) -> Tensor:
-    """Rotate each pair ``(x_i, x_{i + head_width/2})`` of ``x [B, H, S, head_width]`` by its position's angle."""
-    first, second = x.chunk(2, dim=-1)
+    """Rotate each pair ``(x_i, x_{i + width/2})`` of ``x [B, H, S, head_width]`` by its position's angle.
+
+    ``width`` is the table's. Numbers of a head beyond it carry no position (partial rotary positions, GPT-NeoX).
+    """
+    width = 2 * table.cos.shape[-1]
+    first, second = x[..., :width].chunk(2, dim=-1)
     cos, sin = table.cos.to(x.dtype), table.sin.to(x.dtype)
-    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+    turned = (first * cos - second * sin, first * sin + second * cos)
+    return torch.cat(turned if width == x.shape[-1] else (*turned, x[..., width:]), dim=-1)

@@ -1,9 +1,10 @@
-"""The decoder-only transformer of the contest's stacks, in its plain form.
+"""The decoder-only transformer of the contest's stacks; a configuration chooses among their features.
 
 Pre-norm blocks with weightless RMSNorm, rotary positions, grouped-query attention with normalised queries and keys
 (Henry et al. 2020) and a learned gain per head, a squared leaky-ReLU MLP, residual scales learned per channel, each
 block's input mixed with the embedding, output projections that start at zero, a tied embedding and soft-capped logits
 (Gemma 2). Tokens go in, hidden states and logits come out; training and scoring both call it through ``backend``.
+What the configuration can add is in ``embedding`` (the input), ``block`` (a layer), ``skips`` and ``multi_token``.
 """
 
 from __future__ import annotations
@@ -12,74 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from evaladapt.model.attention import attend
-from evaladapt.model.cache import Cache, LayerCache, empty_cache
+from evaladapt.model.block import Block
+from evaladapt.model.cache import Cache, empty_cache
 from evaladapt.model.config import ModelConfig
-from evaladapt.model.rope import RotaryTable, rotary_table, rotate
+from evaladapt.model.embedding import BigramHash, Previous, SmearGate, ValueEmbedding
+from evaladapt.model.multi_token import MultiTokenHead
+from evaladapt.model.primitives import gaussian, norm
+from evaladapt.model.rope import RotaryTable, rotary_table
+from evaladapt.model.skips import UnetSkips
 
 EMBEDDING_STD = 0.005
-MLP_SLOPE = 0.5
-
-
-class Attention(nn.Module):
-    """Causal self-attention, ``[B, S, D] -> [B, S, D]``."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.head_width = config.head_width
-        kv_width = config.kv_heads * config.head_width
-        self.query = _orthogonal(config.width, config.width)
-        self.key = _orthogonal(kv_width, config.width)
-        self.value = _orthogonal(kv_width, config.width)
-        self.out = nn.Parameter(torch.zeros(config.width, config.width))
-        self.gain = nn.Parameter(torch.full((config.heads,), config.qk_gain))
-
-    def forward(self, x: Tensor, table: RotaryTable, cache: LayerCache | None = None) -> Tensor:
-        """Attend within each row, and to what ``cache`` holds of it."""
-        q = rotate(_norm(self._heads(F.linear(x, self.query))), table) * self.gain[:, None, None]
-        k = rotate(_norm(self._heads(F.linear(x, self.key))), table)
-        v = self._heads(F.linear(x, self.value))
-        if cache is not None:
-            k, v = cache.extend(k, v)
-        mixed = attend(q.to(v.dtype), k.to(v.dtype), v)
-        return F.linear(mixed.transpose(1, 2).flatten(2), self.out)
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], -1, self.head_width).transpose(1, 2)
-
-
-class Mlp(nn.Module):
-    """``W_down (leaky_relu(W_up x, 0.5) ** 2)``, ``[B, S, D] -> [B, S, D]``."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.up = _orthogonal(config.mlp_width, config.width)
-        self.down = nn.Parameter(torch.zeros(config.width, config.mlp_width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply to every position by itself."""
-        return F.linear(F.leaky_relu(F.linear(x, self.up), MLP_SLOPE).square(), self.down)
-
-
-class Block(nn.Module):
-    """One layer: mix with the embedding, attend, transform; both results are scaled per channel and added."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.attention = Attention(config)
-        self.mlp = Mlp(config)
-        self.attn_scale = nn.Parameter(torch.ones(config.width))
-        self.mlp_scale = nn.Parameter(torch.ones(config.width))
-        self.resid_mix = nn.Parameter(torch.ones(2, config.width))
-        nn.init.zeros_(self.resid_mix[1])
-
-    def forward(self, x: Tensor, embedded: Tensor, table: RotaryTable, cache: LayerCache | None = None) -> Tensor:
-        """``x`` and ``embedded`` (the network's input) are ``[B, S, D]``."""
-        mixed = self.resid_mix[0] * x + self.resid_mix[1] * embedded
-        attended: Tensor = self.attention(_norm(mixed), table, cache)
-        mixed = mixed + self.attn_scale * attended
-        transformed: Tensor = self.mlp(_norm(mixed))
-        return mixed + self.mlp_scale * transformed
 
 
 class Transformer(nn.Module):
@@ -88,10 +31,13 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.width))
-        if not self.embedding.is_meta:
-            nn.init.normal_(self.embedding, std=EMBEDDING_STD)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.embedding = gaussian(config.vocab_size, config.width, EMBEDDING_STD)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
+        self.bigram_embedding = BigramHash(config) if config.bigram_buckets else None
+        self.smear = SmearGate(config) if config.smear_gate else None
+        self.value_embedding = ValueEmbedding(config) if config.value_embedding_layers else None
+        self.skips = UnetSkips(config) if config.unet_skips else None
+        self.mtp = nn.ModuleList(MultiTokenHead(config) for _ in range(config.mtp_heads))
         self._table: RotaryTable | None = None
 
     @property
@@ -106,7 +52,7 @@ class Transformer(nn.Module):
 
     @property
     def layers(self) -> int:
-        """Number of blocks."""
+        """Number of blocks, each counted once however often it runs."""
         return self.config.layers
 
     @property
@@ -116,15 +62,11 @@ class Transformer(nn.Module):
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """Normalised final states ``[B, S, D]`` of ``tokens [B, S]`` int64; state ``s`` predicts token ``s + 1``."""
-        x = embedded = _norm(F.embedding(tokens, self.embedding))
-        table = self._positions(tokens.shape[1], tokens.device)
-        for block in self.blocks:
-            x = block(x, embedded, table)
-        return _norm(x)
+        return self._states(tokens, self._positions(tokens.shape[1], tokens.device), None)
 
     def start_cache(self, rows: int, width: int) -> Cache:
         """An empty cache for ``rows`` rows of at most ``width`` tokens."""
-        return empty_cache(self.config, rows, width, self.embedding.device)
+        return empty_cache(self.config, rows, width, self.embedding)
 
     def extend(self, tokens: Tensor, cache: Cache) -> Tensor:
         """States ``[B, S, D]`` of ``tokens [B, S]`` that continue the rows of ``cache``, which then holds them too.
@@ -133,12 +75,8 @@ class Transformer(nn.Module):
         weights it was filled under.
         """
         start, stop = cache.length, cache.length + tokens.shape[1]
-        x = embedded = _norm(F.embedding(tokens, self.embedding))
         table = self._positions(stop, tokens.device)
-        table = RotaryTable(table.cos[start:], table.sin[start:])
-        for block, layer in zip(self.blocks, cache.layers, strict=True):
-            x = block(x, embedded, table, layer)
-        return _norm(x)
+        return self._states(tokens, RotaryTable(table.cos[start:], table.sin[start:]), cache)
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits ``[B, S, V]`` in ``(-softcap, softcap)``: ``c tanh(z / c)``."""
@@ -149,21 +87,34 @@ class Transformer(nn.Module):
         """Logits ``[B, S, V]`` of ``tokens [B, S]``."""
         return self.head(self.hidden(tokens))
 
+    def _states(self, tokens: Tensor, table: RotaryTable, cache: Cache | None) -> Tensor:
+        x = embedded = self._embedded(tokens, cache)
+        extra_values: dict[int, Tensor] = self.value_embedding(tokens) if self.value_embedding else {}
+        kept: list[Tensor] = []
+        for place, layer in enumerate(self.config.layer_order):
+            if self.skips:
+                x = self.skips.before(place, x, kept)
+            x = self.blocks[layer](x, embedded, table, cache.places[place] if cache else None, extra_values.get(layer))
+            if self.skips:
+                self.skips.after(place, x, kept)
+        return norm(x)
+
+    def _embedded(self, tokens: Tensor, cache: Cache | None) -> Tensor:
+        """The network's input ``[B, S, D]``; a cache gives the token before and takes the last one."""
+        previous = cache.previous if cache else None
+        x = F.embedding(tokens, self.embedding)
+        if self.bigram_embedding:
+            x = x + self.bigram_embedding(tokens, previous)
+        embedded = norm(x)
+        if cache:
+            cache.previous = Previous(tokens[:, -1:], embedded[:, -1:])
+        smeared: Tensor = self.smear(embedded, tokens, previous) if self.smear else embedded
+        return smeared
+
     def _positions(self, length: int, device: torch.device) -> RotaryTable:
         table = self._table
         if table is None or table.cos.shape[0] < length or table.cos.device != device:
             length_kept = max(length, self.config.context)
-            table = rotary_table(length_kept, self.config.head_width, self.config.rope_base, device)
+            table = rotary_table(length_kept, self.config.rotated_width, self.config.rope_base, device)
             self._table = table
         return RotaryTable(table.cos[:length], table.sin[:length])
-
-
-def _norm(x: Tensor) -> Tensor:
-    """RMSNorm without weight over the last axis (Zhang and Sennrich 2019)."""
-    return F.rms_norm(x, (x.shape[-1],))
-
-
-def _orthogonal(rows: int, columns: int) -> nn.Parameter:
-    weight = torch.empty(rows, columns)
-    # On the meta device (a model to be filled from an artifact) random numbers cost three seconds of imports.
-    return nn.Parameter(weight if weight.is_meta else nn.init.orthogonal_(weight))

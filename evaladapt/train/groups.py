@@ -1,6 +1,7 @@
 """Which optimiser moves which weight, and their state as named tensors for a checkpoint.
 
-Matrices of the blocks go to Muon; the embedding, gains and scales to AdamW. Every weight is in exactly one group.
+Matrices that multiply states go to Muon; tables that tokens look up, gains and scales to AdamW. Every weight is in
+exactly one group.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from evaladapt.train.muon import Muon
 from evaladapt.train.precision import product_type
 from evaladapt.train.settings import TrainSettings
 
-BLOCK_PREFIX = "blocks."
-CONTROL_NAMES = ("gain", "attn_scale", "mlp_scale", "resid_mix")
+TABLE_NAMES = ("embedding", "table")
+CONTROL_NAMES = ("gain", "resid_mix")
+"""Scales per channel that happen to have two axes."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,13 @@ def weight_groups(named_parameters: Iterable[tuple[str, nn.Parameter]]) -> Weigh
     """Sort weights by name and shape."""
     groups = WeightGroups({}, {}, {})
     for name, weight in named_parameters:
-        if weight.ndim < 2 or name.rsplit(".", 1)[-1] in CONTROL_NAMES:
+        own_name = name.rsplit(".", 1)[-1]
+        if weight.ndim < 2 or own_name in CONTROL_NAMES:
             groups.scalars[name] = weight
-        elif name.startswith(BLOCK_PREFIX):
-            groups.matrices[name] = weight
-        else:
+        elif own_name in TABLE_NAMES:
             groups.embeddings[name] = weight
+        else:
+            groups.matrices[name] = weight
     return groups
 
 

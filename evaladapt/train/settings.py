@@ -133,8 +133,8 @@ def preset_path(name: str) -> Path:
     return PRESET_FOLDER / f"{name}.toml"
 
 
-def load_preset(path: Path, vocab_size: int) -> Preset:
-    """Read a preset file for a tokenizer of ``vocab_size`` pieces."""
+def load_preset(path: Path, vocab_size: int, bos_id: int = 1) -> Preset:
+    """Read a preset file for a tokenizer of ``vocab_size`` pieces whose documents open with ``bos_id``."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -145,6 +145,8 @@ def load_preset(path: Path, vocab_size: int) -> Preset:
         if name not in ("model", "train"):
             raise UsageError(f"{path}: unknown table [{name}]. A preset has [model] and [train].")
     model, train = tables.get("model", {}), tables.get("train", {})
-    if "vocab_size" in model:
-        raise UsageError(f"{path}: vocab_size does not belong in a preset; it is taken from the tokenizer.")
-    return Preset(ModelConfig.from_dict({**model, "vocab_size": vocab_size}), TrainSettings.from_dict(train))
+    of_the_tokenizer = {"vocab_size": vocab_size, "bos_id": bos_id}
+    for name in of_the_tokenizer:
+        if name in model:
+            raise UsageError(f"{path}: {name} does not belong in a preset; it is taken from the tokenizer.")
+    return Preset(ModelConfig.from_dict({**model, **of_the_tokenizer}), TrainSettings.from_dict(train))

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from types import FrameType
 
 import torch
-import torch.nn.functional as F
 
 from evaladapt.artifact.plan import QuantisationPlan
 from evaladapt.data.files import write_atomically
@@ -23,6 +22,7 @@ from evaladapt.engine.processes import ALONE, Processes, own_device
 from evaladapt.errors import EXIT_INTERRUPTED, DataError, EvaladaptError
 from evaladapt.model.allocator import keep_freed_memory
 from evaladapt.model.device import choose_device
+from evaladapt.model.multi_token import for_scoring
 from evaladapt.model.transformer import Transformer
 from evaladapt.train.averaging import average_for
 from evaladapt.train.checkpoint import (
@@ -38,6 +38,7 @@ from evaladapt.train.gradients import RowSplit, StepGradient, backpropagate
 from evaladapt.train.groups import OptimizerSet, weight_groups
 from evaladapt.train.job import TrainJob, TrainResult
 from evaladapt.train.loader import Loader, TokenBatch, read_source
+from evaladapt.train.loss import training_loss
 from evaladapt.train.precision import multiplying_in, product_type
 from evaladapt.train.reporting import MetricsFile, ProgressReport, StepMetrics, ValidationMetrics
 from evaladapt.train.rounding import Rounding
@@ -175,8 +176,7 @@ class Trainer:
     def _loss(self, batch: TokenBatch) -> torch.Tensor:
         inputs, targets = batch.inputs.to(self._device), batch.targets.to(self._device)
         with multiplying_in(self._device, self._products):
-            logits = self.model(inputs)
-        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+            return training_loss(self.model, inputs, targets)
 
     @property
     def _batch_tokens(self) -> int:
@@ -216,9 +216,10 @@ class Trainer:
         self._save_checkpoint()
         story = {"steps": position.step, "tokens": tokens, "seconds": round(position.seconds, 1), "val_bpb": figures}
         path = self._job.out / MODEL_NAME
-        means = {name: mean.cpu() for name, mean in self._average.means.items()}
+        means = {name: mean.cpu() for name, mean in for_scoring(self._average.means).items()}
         if self._leads:
-            write_tensors(path, NamedTensors(means, {**self._job.identity(), **story, "torch": torch.__version__}))
+            facts = {**self._job.identity(), "model": self._job.model.for_scoring().to_dict(), **story}
+            write_tensors(path, NamedTensors(means, {**facts, "torch": torch.__version__}))
         return TrainResult(path, position.step, tokens, position.seconds, figures)
 
     def _save_checkpoint(self) -> None:

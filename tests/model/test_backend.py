@@ -1,13 +1,16 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from evaladapt.artifact import QuantisationPlan, read_artifact, write_artifact
 from evaladapt.errors import ArtifactError
 from evaladapt.model.backend import Backend, transformer_from_tensors
 from evaladapt.model.config import ModelConfig
 from evaladapt.model.transformer import Transformer
+from tests.model.features import CONFIGS, documents, stirred_model
 
 CONFIG = ModelConfig(vocab_size=20, layers=1, width=16, heads=2, kv_heads=1, mlp_width=32, context=8)
 TOKENS = torch.tensor([[1, 2, 3, 4]])
@@ -41,6 +44,25 @@ def test_half_precision_tensors_become_float32() -> None:
     halves = {name: tensor.half() for name, tensor in tensors().items()}
     model = transformer_from_tensors(CONFIG.to_dict(), halves)
     assert {weight.dtype for _, weight in model.named_parameters()} == {torch.float32}
+
+
+def test_a_model_with_every_feature_survives_its_file(tmp_path: Path) -> None:
+    config = CONFIGS["all"].for_scoring()
+    model, tokens = stirred_model(config), torch.tensor([documents(12)])
+    path = tmp_path / "all.eva"
+    write_artifact(path, config.to_dict(), dict(model.named_parameters()), b"a tokenizer", {}, QuantisationPlan())
+    artifact = read_artifact(path)
+    opened = transformer_from_tensors(artifact.model_config, artifact.tensors)
+    assert opened.config == config
+    with torch.no_grad():
+        assert torch.allclose(opened(tokens), model(tokens), atol=0.05)
+
+
+def test_the_heads_of_a_training_are_not_part_of_a_model() -> None:
+    heads = CONFIGS["multi-token heads"]
+    weights = dict(stirred_model(heads).named_parameters())
+    with pytest.raises(ArtifactError, match=r"'mtp\.0\.projection' is not part of this model"):
+        transformer_from_tensors(heads.for_scoring().to_dict(), weights)
 
 
 def test_missing_unknown_and_misshapen_tensors_are_named() -> None:

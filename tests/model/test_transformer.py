@@ -4,68 +4,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from evaladapt.model.config import ModelConfig
 from evaladapt.model.transformer import Transformer
+from tests.model.features import stirred_model
+from tests.model.naive import NaiveTransformer
 
 CONFIG = ModelConfig(vocab_size=50, layers=2, width=32, heads=4, kv_heads=2, mlp_width=64, context=16)
 
 
-def stirred_model(config: ModelConfig = CONFIG) -> Transformer:
-    """A model without the zeros and ones of initialisation, which would hide most mistakes."""
-    torch.manual_seed(1)
-    model = Transformer(config)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.2 * torch.randn_like(weight))
-    return model.eval()
-
-
-MODEL = stirred_model()
-
-
-def reference_logits(model: Transformer, tokens: list[int]) -> Tensor:
-    """The last token's logits, position by position and head by head, in float64."""
-    weights = {name: weight.detach().double() for name, weight in model.named_parameters()}
-    config, half = model.config, model.config.head_width // 2
-
-    def norm(x: Tensor) -> Tensor:
-        return x / (x.square().mean(-1, keepdim=True) + torch.finfo(torch.float32).eps).sqrt()
-
-    def turn(x: Tensor, position: int) -> Tensor:
-        angles = position * config.rope_base ** (-torch.arange(half, dtype=torch.float64) / half)
-        turned = torch.complex(x[:half], x[half:]) * torch.polar(torch.ones_like(angles), angles)
-        return torch.cat((turned.real, turned.imag))
-
-    embedded = [norm(weights["embedding"][token]) for token in tokens]
-    states = list(embedded)
-    for layer in range(config.layers):
-        own = {name.removeprefix(f"blocks.{layer}."): w for name, w in weights.items() if f"blocks.{layer}." in name}
-        mix = own["resid_mix"]
-        mixed = [mix[0] * x + mix[1] * e for x, e in zip(states, embedded, strict=True)]
-        split = {
-            n: [(own[f"attention.{n}"] @ norm(x)).view(-1, 2 * half) for x in mixed] for n in ("query", "key", "value")
-        }
-        states = []
-        for position, x in enumerate(mixed):
-            heads = []
-            for head in range(config.heads):
-                group = head // (config.heads // config.kv_heads)
-                q = turn(norm(split["query"][position][head]), position) * own["attention.gain"][head]
-                keys = torch.stack([turn(norm(split["key"][j][group]), j) for j in range(position + 1)])
-                shares = torch.softmax(keys @ q / math.sqrt(2 * half), dim=0)
-                heads.append(shares @ torch.stack([split["value"][j][group] for j in range(position + 1)]))
-            y = x + own["attn_scale"] * (own["attention.out"] @ torch.cat(heads))
-            up = own["mlp.up"] @ norm(y)
-            states.append(y + own["mlp_scale"] * (own["mlp.down"] @ torch.where(up > 0, up, 0.5 * up).square()))
-    return config.logit_softcap * torch.tanh(weights["embedding"] @ norm(states[-1]) / config.logit_softcap)
+MODEL = stirred_model(CONFIG)
 
 
 def test_logits_equal_a_written_out_reference() -> None:
     tokens = [3, 14, 15, 9, 2, 6, 5]
-    ours = MODEL(torch.tensor([tokens]))[0, -1].double()
-    assert torch.allclose(ours, reference_logits(MODEL, tokens), atol=2e-4)
+    weights = {name: weight.detach().double() for name, weight in MODEL.named_parameters()}
+    ours = MODEL(torch.tensor([tokens]))[0].double()
+    assert torch.allclose(ours, NaiveTransformer(CONFIG, weights).logits(tokens), atol=2e-4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -88,7 +43,7 @@ def test_rows_do_not_see_each_other() -> None:
 
 
 def test_gradients_do_not_flow_from_a_position_to_a_later_token() -> None:
-    model = stirred_model()
+    model = stirred_model(CONFIG)
     tokens = torch.arange(16).unsqueeze(0)
     torch.autograd.backward(model.hidden(tokens)[0, 5].sum())
     gradient = model.embedding.grad
@@ -99,7 +54,7 @@ def test_gradients_do_not_flow_from_a_position_to_a_later_token() -> None:
 
 def test_windows_longer_than_the_context_keep_the_earlier_states() -> None:
     tokens = torch.randint(0, 50, (1, 40), generator=torch.Generator().manual_seed(0))
-    model = stirred_model()
+    model = stirred_model(CONFIG)
     short = model.hidden(tokens[:, :16])
     assert torch.allclose(model.hidden(tokens)[:, :16], short, atol=1e-5)
 

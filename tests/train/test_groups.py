@@ -6,6 +6,7 @@ from evaladapt.model.config import ModelConfig
 from evaladapt.model.transformer import Transformer
 from evaladapt.train.groups import OptimizerSet, weight_groups
 from evaladapt.train.settings import TrainSettings
+from tests.model.features import CONFIGS
 
 CONFIG = ModelConfig(vocab_size=20, layers=2, width=16, heads=2, kv_heads=1, mlp_width=32, context=8)
 
@@ -27,6 +28,21 @@ def test_every_weight_is_in_exactly_one_group() -> None:
     assert len(groups.matrices) == 2 * 6
     assert all(weight.ndim == 2 for weight in groups.matrices.values())
     assert "blocks.0.resid_mix" in groups.scalars
+
+
+def test_the_features_weights_are_grouped_by_what_they_do() -> None:
+    model = Transformer(CONFIGS["all"])
+    groups = weight_groups(model.named_parameters())
+    names = [*groups.matrices, *groups.embeddings, *groups.scalars]
+    assert sorted(names) == sorted(name for name, _ in model.named_parameters())
+    assert list(groups.embeddings) == ["embedding", "bigram_embedding.table", "value_embedding.table"]
+    assert {name for name in groups.matrices if "blocks" not in name} == {
+        "bigram_embedding.projection",
+        "value_embedding.projection",
+        "mtp.0.projection",
+        "mtp.1.projection",
+    }
+    assert {"skips.gain", "smear.gate", "value_embedding.gain"} < set(groups.scalars)
 
 
 def test_a_step_moves_every_weight_and_drops_the_gradients() -> None:

@@ -29,6 +29,7 @@ def test_an_unknown_preset_names_the_near_miss() -> None:
         ("[train]\nmatrix_lr = nan", "matrix_lr must be positive"),
         ("[modle]\nlayers = 1", "unknown table"),
         ("[model]\nvocab_size = 9", "taken from the tokenizer"),
+        ("[model]\nbos_id = 2", "bos_id does not belong"),
         ("[model", "not a TOML file"),
     ],
 )

@@ -99,6 +99,19 @@ def test_the_finished_file_holds_the_averaged_weights_that_were_validated(make_j
     assert (job.out / "tokenizer.model").read_bytes() == job.tokenizer.model_bytes
 
 
+def test_multi_token_heads_are_trained_and_left_out_of_the_finished_file(make_job: Callable[..., TrainJob]) -> None:
+    job = make_job("out", steps=4)
+    job = replace(job, model=replace(job.model, mtp_heads=2))
+    run(job)
+    checkpoint = read_tensors(job.out / "checkpoint.safetensors").tensors
+    assert checkpoint["weights/mtp.0.projection"].any()
+    assert checkpoint["weights/mtp.1.projection"].any()
+    finished = read_trained_model(job.out)
+    assert finished.model_config["mtp_heads"] == 0
+    assert not [name for name in finished.tensors if "mtp" in name]
+    transformer_from_tensors(finished.model_config, finished.tensors)
+
+
 def test_rising_loss_stops_the_training_and_names_the_checkpoint(make_job: Callable[..., TrainJob]) -> None:
     job = make_job("out", steps=400, embedding_lr=1e4, matrix_lr=1e3, scalar_lr=1e4, checkpoint_minutes=1e-9)
     with pytest.raises(TrainingDiverged, match=r"diverged at step \d+: loss .*checkpoint\.safetensors.*matrix_lr"):

@@ -227,6 +227,12 @@ def joined(device: torch.device) -> Iterator[Processes]:
         ) from error
     except RuntimeError as error:
         raise ProcessLost(f"the processes could not be joined: {str(error).splitlines()[0]}") from error
-    yield Group()
-    # Only after success: a process that fails must not wait for the others to say goodbye.
+    try:
+        yield Group()
+    except BaseException:
+        # nccl would wait for the others to say goodbye. gloo does not, and its threads abort an interpreter that ends
+        # before they do.
+        if dist.get_backend() == "gloo":
+            dist.destroy_process_group()
+        raise
     dist.destroy_process_group()

@@ -51,7 +51,7 @@ def test_a_tokenizer_of_another_vocabulary_is_refused(tmp_path, tokenizer, capsy
     path = tmp_path / "lie.eva"
     write_artifact(path, model.config.to_dict(), dict(model.named_parameters()), tokenizer.model_bytes, {})
     assert run(path, tmp_path) == 5
-    assert f"predicts {pieces} pieces, its tokenizer has 290" in capsys.readouterr().err
+    assert f"predicts {pieces} tokens and the tokenizer inside has 290 pieces" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model", [b"no sentencepiece model", bytes(4096)], ids=["text", "zeros"])

@@ -9,7 +9,7 @@ Layout: an n-gram of order n is a key (number of its first n-1 tokens as an n-gr
 each a level of a trie. What followed a context lies in one piece of two flat arrays (tokens, counts), with room that
 doubles; a lookup copies that piece.
 
-Memory: about 40 bytes per distinct n-gram. ``max_entries`` bounds it; when the orders together hold more, the older
+Memory: about 50 bytes per distinct n-gram. ``max_entries`` bounds it; when the orders together hold more, the older
 half of each order (by first sight) loses the n-grams seen once, then twice, four times ..., until at least a quarter of
 the room is free. Rare old n-grams are forgotten, frequent and recent ones stay, and every distribution stays exact over
 what is left.

@@ -86,7 +86,7 @@ class NgramOptions:
     strength: float = option(1.0, "factor on every back-off strength at the start; larger trusts the model more",
                              above=0)  # fmt: skip
     half_life: float = option(4_096.0, "targets after which the evidence on that factor counts half", above=0)
-    max_entries: int = option(24_000_000, "different n-grams that are remembered, at about 40 bytes each", minimum=1)
+    max_entries: int = option(20_000_000, "different n-grams that are remembered, at about 50 bytes each", minimum=1)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,14 @@ from evaladapt.train.groups import OptimizerSet, weight_groups
 from evaladapt.train.loss import training_loss
 from evaladapt.train.settings import Preset, load_preset, preset_names, preset_path
 
-VOCABULARIES = {"tiny": 2048, "small": 2048, "golf-11l": 1024, "golf-8k": 8192}
-PARAMETERS = {"tiny": 3_412_000, "small": 5_003_313, "golf-11l": 26_928_219, "golf-8k": 35_940_440}
+VOCABULARIES = {"micro": 2048, "tiny": 2048, "small": 2048, "golf-11l": 1024, "golf-8k": 8192}
+PARAMETERS = {
+    "micro": 804_364,
+    "tiny": 3_412_000,
+    "small": 5_003_313,
+    "golf-11l": 26_928_219,
+    "golf-8k": 35_940_440,
+}
 SHRUNKEN = {"width": 128, "mlp_width": 64, "context": 16, "vocab_size": 40}
 
 

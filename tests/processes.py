@@ -1,6 +1,7 @@
-"""Starting real processes that work together, as torchrun would."""
+"""Starting real processes: several that work together, as torchrun would, and one that a person may interrupt."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def hear_ctrl_c() -> None:
+    """For ``preexec_fn``: a shell's background job is deaf to SIGINT, and so is what the tests start in one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

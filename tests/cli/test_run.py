@@ -12,6 +12,7 @@ import pytest
 from evaladapt.cli.main import invoke
 from evaladapt.data.shards import write_shard
 from tests.distributions import lay_out
+from tests.processes import hear_ctrl_c
 
 STRANGER = """
 import torch
@@ -214,11 +215,13 @@ def test_a_killed_run_resumes_to_the_same_ledger(tiny_artifact, text_file, tmp_p
 
 
 def test_ctrl_c_ends_with_130(tiny_artifact, text_file, tmp_path):
-    running = process(tiny_artifact, text_file, tmp_path / "out", "-o", "sliding.stride=1", "--mode", "step")
+    long = tmp_path / "long.txt"
+    long.write_text(text_file.read_text(encoding="utf-8") * 30, encoding="utf-8")
+    running = process(tiny_artifact, long, tmp_path / "out", "--mode", "step", preexec_fn=hear_ctrl_c)
     ledger = tmp_path / "out" / "adapted.ledger"
     while running.poll() is None and not ledger.exists():
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate()
-    assert running.returncode == 130
+    assert running.returncode == 130, err
     assert err.splitlines()[-1] == "error: interrupted"

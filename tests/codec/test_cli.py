@@ -10,6 +10,7 @@ import pytest
 from evaladapt.cli.main import invoke
 from evaladapt.errors import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_OK, EXIT_PLUGIN, EXIT_USAGE
 from tests.codec.files import WORDS
+from tests.processes import hear_ctrl_c
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_person_who_interrupts_is_told_how_to_go_on(tiny_artifact, tmp_path):
     source, path = tmp_path / "long.txt", tmp_path / "x.evz"
     source.write_bytes(WORDS * 500)
     command = [sys.executable, "-m", "evaladapt", "encode", str(tiny_artifact), "--in", str(source), "--out", str(path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ, text=True, preexec_fn=hear_ctrl_c)
     ledger = tmp_path / "x.evz.checkpoint.ledger"
     while not ledger.exists() and process.poll() is None:
         time.sleep(0.05)

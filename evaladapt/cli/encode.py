@@ -96,9 +96,9 @@ def summary(encoded: Encoded) -> dict[str, Any]:
         "text_bytes": encoded.text_bytes,
         "targets": encoded.outcome.targets if encoded.outcome else 0,
         "file_bytes": encoded.file_bytes,
-        "payload_bytes": encoded.file_bytes - encoded.overhead,
-        "recipe_bytes": encoded.recipe_bytes,
-        "header_bytes": encoded.overhead - encoded.recipe_bytes,
+        "payload_bytes": encoded.payload_bytes,
+        "header_bytes": encoded.header_bytes,
+        "document_bytes": encoded.document_bytes,
         "run_bits": encoded.bits,
         "ledger_sha256": encoded.outcome.digest if encoded.outcome else None,
         "seconds": seconds,
@@ -113,8 +113,8 @@ def _table(encoded: Encoded, out: Path) -> str:
         [
             f"text   {encoded.text_bytes:,} bytes, {found['targets']:,} targets",
             f"file   {out}: {encoded.file_bytes:,} bytes, {per_byte:.4f} bits per byte of text",
-            f"       {found['payload_bytes']:,} coded text, {found['header_bytes']} header and checksum,"
-            f" {found['recipe_bytes']} strategies and options",
+            f"       {encoded.payload_bytes:,} coded text, {encoded.header_bytes} header, strategies and checksum,"
+            f" {encoded.document_bytes} lengths of documents",
             f"run    {encoded.bits / 8:,.1f} bytes by the ledger, {found['seconds']:.1f} s, {rate:,.0f} targets/s",
         ]
     )

@@ -62,6 +62,11 @@ class EvzFile:
     document_starts: NDArray[np.int64]
     payload: bytes
 
+    @property
+    def header_bytes(self) -> int:
+        """Bytes of head, recipe and checksum: what a file has whatever its text."""
+        return HEAD.size + len(self.recipe.to_json()) + CRC.size
+
     def pack(self) -> bytes:
         """The file's bytes."""
         recipe, table = self.recipe.to_json(), _pack_starts(self.document_starts)

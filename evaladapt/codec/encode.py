@@ -28,17 +28,23 @@ class Encoded:
     """What encoding came to.
 
     Attributes:
-        overhead: bytes that are not payload, those of the recipe included.
+        payload_bytes: of the coded text.
+        header_bytes: of head, recipe and checksum; what is left of the file says where documents start.
         outcome: of the run; None for a text without targets.
         charges: log-probabilities of all targets [N], where they were asked for.
     """
 
     text_bytes: int
     file_bytes: int
-    overhead: int
-    recipe_bytes: int
+    payload_bytes: int
+    header_bytes: int
     outcome: Outcome | None
     charges: NDArray[np.float64] | None = None
+
+    @property
+    def document_bytes(self) -> int:
+        """Bytes that say where documents start; they grow with the text, and its tokens do not tell them."""
+        return self.file_bytes - self.payload_bytes - self.header_bytes
 
     @property
     def bits(self) -> float:
@@ -76,6 +82,41 @@ def encode(
         UsageError: a strategy peeks.
         ContractViolation: as :meth:`evaladapt.engine.loop.Engine.run`.
     """
+    _refuse_what_cannot_be_encoded(text, composition)
+    identity = _identity(frozen, text, composition, batch, seed)
+    recipe = recipe_of(composition, batch, seed)
+    coder = EncodingCoder(text)
+    journal = checkpoint(out, repr((identity, recipe.to_json())).encode(), resume)
+    outcome = None
+    if text.targets:
+        settings = Settings(batch=batch, seed=seed, mode="step")
+        engine = Engine(frozen.model, text, composition, settings, coder=coder, journal=journal, progress=progress)
+        outcome = _run(engine, out)
+    file = _file(text, identity, recipe, coder.finish())
+    content = file.pack()
+    write_atomically(out, [content])
+    charges = charges_of(journal) if with_charges and outcome else None
+    drop_checkpoint(out)
+    return Encoded(
+        text_bytes=len(text.content),
+        file_bytes=len(content),
+        payload_bytes=len(file.payload),
+        header_bytes=file.header_bytes,
+        outcome=outcome,
+        charges=charges,
+    )
+
+
+def _run(engine: Engine, out: Path) -> Outcome:
+    """Run it; a run that a strategy ended would end there again, so nothing of it is kept for ``resume``."""
+    try:
+        return engine.run()
+    except (ContractViolation, PluginError):
+        drop_checkpoint(out)
+        raise
+
+
+def _refuse_what_cannot_be_encoded(text: CodedText, composition: Composition) -> None:
     if composition.peeking:
         names = ", ".join(member.alias for member in composition.peeking)
         raise UsageError(f"{names} peeks: a decoder does not have what it would be shown, so nothing can be encoded")
@@ -83,31 +124,15 @@ def encode(
         raise CodecError(
             f"{text.name} has {len(text.content):,} bytes; the limit is {MAX_TEXT_BYTES:,}. Take a part: --limit-bytes"
         )
-    identity = Identity(
+
+
+def _identity(frozen: Frozen, text: CodedText, composition: Composition, batch: int, seed: int) -> Identity:
+    return Identity(
         artifact=bytes.fromhex(frozen.artifact.sha256)[:HASH_BYTES],
         composition=composition_hash(composition, batch, seed),
         text=hashlib.sha256(text.content).digest()[:HASH_BYTES],
         canary=canary(frozen.model),
     )
-    recipe = recipe_of(composition, batch, seed)
-    coder = EncodingCoder(text)
-    outcome = None
-    journal = checkpoint(out, repr((identity, recipe.to_json())).encode(), resume)
-    if text.targets:
-        settings = Settings(batch=batch, seed=seed, mode="step")
-        engine = Engine(frozen.model, text, composition, settings, coder=coder, journal=journal, progress=progress)
-        try:
-            outcome = engine.run()
-        except (ContractViolation, PluginError):
-            drop_checkpoint(out)
-            raise
-    file = _file(text, identity, recipe, coder.finish())
-    content = file.pack()
-    write_atomically(out, [content])
-    charges = charges_of(journal) if with_charges and outcome else None
-    drop_checkpoint(out)
-    overhead = len(content) - len(file.payload)
-    return Encoded(len(text.content), len(content), overhead, len(recipe.to_json()), outcome, charges)
 
 
 def _file(text: CodedText, identity: Identity, recipe: Recipe, payload: bytes) -> EvzFile:

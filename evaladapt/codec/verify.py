@@ -124,11 +124,11 @@ def _present(charges: NDArray[np.float64] | None) -> NDArray[np.float64]:
 
 
 def _same_size(encoded: Encoded, block: NDArray[np.float64]) -> Check:
-    payload = encoded.file_bytes - encoded.overhead
+    payload = encoded.payload_bytes
     charged = float(-block.sum()) / np.log(2) / 8
     evidence = (
         f"{payload:,} bytes of coded text for {charged:,.1f} charged in block mode ({payload / charged - 1:+.3%}), and"
-        f" {encoded.overhead} bytes of header, strategies and options"
+        f" {encoded.file_bytes - payload} bytes beside it"
     )
     near = abs(payload - charged) <= SIZE_TOLERANCE * charged + ROUNDING_BYTES
     return Check("size", PASS if near else FAIL, evidence)

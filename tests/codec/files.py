@@ -12,6 +12,22 @@ WORDS = (
 ).encode()
 
 
+class KilledError(Exception):
+    pass
+
+
+def killer(batches):
+    """A progress that ends a run after so many batches, as a kill would."""
+
+    def progress(done, total):
+        nonlocal batches
+        batches -= 1
+        if not batches:
+            raise KilledError
+
+    return progress
+
+
 def options_of(classes, options=None):
     names = {cls.__name__.lower() for cls in classes} | {"sliding"}
     return {alias: given for alias, given in {**SLIDING, **(options or {})}.items() if alias in names}

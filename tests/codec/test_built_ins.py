@@ -10,7 +10,7 @@ from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine import loop
 from tests.codec.contents import CONTENTS
-from tests.codec.files import WORDS
+from tests.codec.files import WORDS, KilledError, killer
 
 EAGER = {
     "sliding": {"stride": 4},
@@ -36,26 +36,12 @@ COMPOSITIONS = [*((one.alias,) for one in causal_built_ins()), BEST, ("bias", "n
 every_composition = pytest.mark.parametrize("names", COMPOSITIONS, ids=",".join)
 
 
-class KilledError(Exception):
-    pass
-
-
 def eager(names):
     return compose(names, {alias: given for alias, given in EAGER.items() if alias in {*names, "sliding"}})
 
 
 def encoded(frozen, content, path, composition, **settings):
     return encode(frozen, text_from_bytes(content, frozen.tokenizer, "text"), composition, path, batch=3, **settings)
-
-
-def kill_after(batches):
-    def progress(done, total):
-        nonlocal batches
-        batches -= 1
-        if not batches:
-            raise KilledError
-
-    return progress
 
 
 @every_composition
@@ -74,12 +60,12 @@ def test_both_sides_may_be_killed_and_resumed(frozen, tmp_path, names, monkeypat
     whole = encoded(frozen, content, tmp_path / "whole.evz", composition)
     half = whole.outcome.batches // 2
     with pytest.raises(KilledError):
-        encoded(frozen, content, path, composition, progress=kill_after(half))
+        encoded(frozen, content, path, composition, progress=killer(half))
     assert (tmp_path / "x.evz.checkpoint.snapshot").exists()
     encoded(frozen, content, path, composition, resume=True)
     assert path.read_bytes() == (tmp_path / "whole.evz").read_bytes()
     with pytest.raises(KilledError):
-        decode(frozen, path, out, progress=kill_after(half))
+        decode(frozen, path, out, progress=killer(half))
     assert not out.exists()
     decode(frozen, path, out, resume=True)
     assert out.read_bytes() == content

@@ -44,7 +44,7 @@ def test_the_outcome_as_json(tiny_artifact, source, tmp_path, capsys):
     assert encode(tiny_artifact, source, path, "--limit-bytes", "20", "--threads", "1", "--json") == EXIT_OK
     encoded = json.loads(capsys.readouterr().out)
     assert encoded["text_bytes"] == 20
-    parts = encoded["payload_bytes"] + encoded["recipe_bytes"] + encoded["header_bytes"]
+    parts = encoded["payload_bytes"] + encoded["header_bytes"] + encoded["document_bytes"]
     assert encoded["file_bytes"] == parts == path.stat().st_size
     assert decode(tiny_artifact, path, tmp_path / "x.out", "--json") == EXIT_OK
     assert json.loads(capsys.readouterr().out)["ledger_sha256"] == encoded["ledger_sha256"]

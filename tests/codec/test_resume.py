@@ -1,14 +1,10 @@
 import pytest
 
 from evaladapt.engine import loop
-from tests.codec.files import WORDS, decode_with, encode_with
+from tests.codec.files import WORDS, KilledError, decode_with, encode_with, killer
 from tests.strategies import EVERY_KIND
 
 CONTENT = WORDS[:100]
-
-
-class KilledError(Exception):
-    pass
 
 
 class Count:
@@ -19,16 +15,6 @@ class Count:
 
     def __call__(self, done, total):
         self.batches += 1
-
-
-def killer(batches):
-    def progress(done, total):
-        nonlocal batches
-        batches -= 1
-        if not batches:
-            raise KilledError
-
-    return progress
 
 
 @pytest.fixture(autouse=True)

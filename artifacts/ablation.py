@@ -1,4 +1,4 @@
-"""Which model features help: short trainings of one preset that differ in one feature each.
+"""Which model features help: short trainings of one preset's sizes that differ in one feature each.
 
 All trainings have the same seed, steps, rows and text, and the same initial weights where they share any. Prints a
 table of bits per byte on the held-out shards, as ``evaladapt train`` measures them, and what each feature adds to or
@@ -85,13 +85,14 @@ class Comparison:
     validation_tokens: int
 
     def model(self) -> ModelConfig:
-        """The plain model."""
-        return load_preset(preset_path(self.preset), self.tokenizer.vocab_size, self.tokenizer.bos_id).model
+        """The preset's sizes, without the table of token pairs that ``tiny`` owes to this comparison."""
+        chosen = load_preset(preset_path(self.preset), self.tokenizer.vocab_size, self.tokenizer.bos_id)
+        return replace(chosen.model, bigram_buckets=0)
 
     def train(self, variant: str, seed: int) -> Trial:
         """Train one variant in a folder that is gone afterwards."""
         chosen = load_preset(preset_path(self.preset), self.tokenizer.vocab_size, self.tokenizer.bos_id)
-        model = replace(chosen.model, **variants(chosen.model)[variant])
+        model = replace(self.model(), **variants(self.model())[variant])
         settings = replace(
             chosen.settings,
             rows=self.rows,

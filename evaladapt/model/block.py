@@ -33,16 +33,24 @@ class Attention(nn.Module):
         self.gain = nn.Parameter(torch.full((config.heads,), config.qk_gain))
 
     def forward(
-        self, x: Tensor, table: RotaryTable, cache: LayerCache | None = None, extra_values: Tensor | None = None
+        self,
+        x: Tensor,
+        table: RotaryTable,
+        cache: LayerCache | None = None,
+        extra_values: Tensor | None = None,
+        readable: Tensor | None = None,
     ) -> Tensor:
-        """Attend within each row, and to what ``cache`` holds of it; ``extra_values [B, S, G Dh]`` join the values."""
+        """Attend within each row, and to what ``cache`` holds of it; ``extra_values [B, S, G Dh]`` join the values.
+
+        ``readable [B, 1, S, S]`` bool keeps documents apart; without it a position reads all of its row before it.
+        """
         q = rotate(norm(self._heads(F.linear(x, self.query))), table) * self.gain[:, None, None]
         k = rotate(norm(self._heads(F.linear(x, self.key))), table)
         projected = F.linear(x, self.value)
         v = own = self._heads(projected if extra_values is None else projected + extra_values)
         if cache is not None:
             k, v = cache.extend(k, v)
-        mixed = attend(q.to(v.dtype), k.to(v.dtype), v)
+        mixed = attend(q.to(v.dtype), k.to(v.dtype), v, readable)
         if self._excludes_own_value:
             mixed = without_own_value(mixed, own)
         return F.linear(mixed.transpose(1, 2).flatten(2), self.out)
@@ -89,11 +97,12 @@ class Block(nn.Module):
         table: RotaryTable,
         cache: LayerCache | None = None,
         extra_values: Tensor | None = None,
+        readable: Tensor | None = None,
     ) -> Tensor:
         """``x`` and ``embedded`` (the network's input) are ``[B, S, D]``."""
         mixed = x if self.resid_mix is None else self.resid_mix[0] * x + self.resid_mix[1] * embedded
         read = self._norm(mixed)
-        attended: Tensor = self.attention(read, table, cache, extra_values)
+        attended: Tensor = self.attention(read, table, cache, extra_values, readable)
         mixed = mixed + self.attn_scale * attended
         transformed: Tensor = self.mlp(read if self._parallel else self._norm(mixed))
         return mixed + self.mlp_scale * transformed

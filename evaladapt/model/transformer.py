@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evaladapt.model.attention import own_document
 from evaladapt.model.block import Block
 from evaladapt.model.cache import Cache, empty_cache
 from evaladapt.model.config import ModelConfig
@@ -60,9 +61,13 @@ class Transformer(nn.Module):
         """Window length in training."""
         return self.config.context
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """Normalised final states ``[B, S, D]`` of ``tokens [B, S]`` int64; state ``s`` predicts token ``s + 1``."""
-        return self._states(tokens, self._positions(tokens.shape[1], tokens.device), None)
+    def hidden(self, tokens: Tensor, *, documents_apart: bool = False) -> Tensor:
+        """Normalised final states ``[B, S, D]`` of ``tokens [B, S]`` int64; state ``s`` predicts token ``s + 1``.
+
+        With ``documents_apart`` the states of a document are, up to rounding, those that it has in a row of its own.
+        """
+        readable = own_document(tokens, self.config.bos_id) if documents_apart else None
+        return self._states(tokens, self._positions(tokens.shape[1], tokens.device), None, readable)
 
     def start_cache(self, rows: int, width: int) -> Cache:
         """An empty cache for ``rows`` rows of at most ``width`` tokens."""
@@ -87,14 +92,17 @@ class Transformer(nn.Module):
         """Logits ``[B, S, V]`` of ``tokens [B, S]``."""
         return self.head(self.hidden(tokens))
 
-    def _states(self, tokens: Tensor, table: RotaryTable, cache: Cache | None) -> Tensor:
+    def _states(
+        self, tokens: Tensor, table: RotaryTable, cache: Cache | None, readable: Tensor | None = None
+    ) -> Tensor:
         x = embedded = self._embedded(tokens, cache)
         extra_values: dict[int, Tensor] = self.value_embedding(tokens) if self.value_embedding else {}
         kept: list[Tensor] = []
         for place, layer in enumerate(self.config.layer_order):
             if self.skips:
                 x = self.skips.before(place, x, kept)
-            x = self.blocks[layer](x, embedded, table, cache.places[place] if cache else None, extra_values.get(layer))
+            held = cache.places[place] if cache else None
+            x = self.blocks[layer](x, embedded, table, held, extra_values.get(layer), readable)
             if self.skips:
                 self.skips.after(place, x, kept)
         return norm(x)

@@ -12,12 +12,13 @@ from torch import Tensor
 from evaladapt.model.transformer import Transformer
 
 
-def training_loss(model: Transformer, inputs: Tensor, targets: Tensor) -> Tensor:
+def training_loss(model: Transformer, inputs: Tensor, targets: Tensor, *, documents_apart: bool = False) -> Tensor:
     """Mean loss of ``targets [B, S]`` given ``inputs [B, S]``, plus ``mtp_weight`` times the heads' mean.
 
-    Head ``k`` (from 1) predicts target ``s + k`` at position ``s``; the last ``k`` positions have none.
+    Head ``k`` (from 1) predicts target ``s + k`` at position ``s``; the last ``k`` positions have none. With
+    ``documents_apart`` no position reads another document of its row.
     """
-    hidden = model.hidden(inputs)
+    hidden = model.hidden(inputs, documents_apart=documents_apart)
     loss = _nats(model, hidden, targets)
     if not model.mtp:
         return loss

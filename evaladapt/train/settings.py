@@ -46,6 +46,8 @@ class TrainSettings:
 
     rows: int = 8
     """Windows per step, over all processes; a window has the model's ``context`` tokens."""
+    document_masks: bool = False
+    """Whether attention stays within a document. By default it reads on across documents, as ``sliding`` does."""
     accumulate: int = 1
     """Parts that a process reads its windows in; more need less memory and change nothing else."""
     matrix_lr: float = 0.02
@@ -80,8 +82,11 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
+            value = getattr(self, field.name)
             if field.type in ("int", "float"):
-                self._check(field.name, getattr(self, field.name), whole=field.type == "int")
+                self._check(field.name, value, whole=field.type == "int")
+            elif field.type == "bool" and not isinstance(value, bool):
+                raise UsageError(f"train: {field.name} must be true or false, not {value!r}.")
         for name, known in CHOICES.items():
             value = getattr(self, name)
             if value not in known:
@@ -98,7 +103,7 @@ class TrainSettings:
             bounds = "between 0 and 1" if name in FRACTIONS else "positive and finite"
             raise UsageError(f"train: {name} must be {bounds}, not {value!r}.")
 
-    def to_dict(self) -> dict[str, int | float | str]:
+    def to_dict(self) -> dict[str, bool | int | float | str]:
         """The settings as JSON-ready values."""
         return asdict(self)
 

@@ -176,7 +176,7 @@ class Trainer:
     def _loss(self, batch: TokenBatch) -> torch.Tensor:
         inputs, targets = batch.inputs.to(self._device), batch.targets.to(self._device)
         with multiplying_in(self._device, self._products):
-            return training_loss(self.model, inputs, targets)
+            return training_loss(self.model, inputs, targets, documents_apart=self._job.settings.document_masks)
 
     @property
     def _batch_tokens(self) -> int:

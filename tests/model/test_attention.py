@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaladapt.model.attention import attend
+from evaladapt.model.attention import attend, own_document
 
 
 def naive_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -33,3 +33,10 @@ def test_gradients_equal_the_definition() -> None:
     theirs = torch.autograd.grad(naive_attention(*inputs).square().sum(), inputs)
     for mine, reference in zip(ours, theirs, strict=True):
         assert torch.allclose(mine, reference, atol=1e-4)
+
+
+def test_a_document_reads_itself_and_nothing_before_it() -> None:
+    tokens = torch.tensor([[7, 1, 5, 6, 1, 1, 9], [1, 2, 3, 4, 5, 6, 8]])
+    documents = [[0, 1, 1, 1, 2, 3, 3], [1] * 7]
+    expected = [[[own[s] == own[t] and t <= s for t in range(7)] for s in range(7)] for own in documents]
+    assert own_document(tokens, bos_id=1).squeeze(1).tolist() == expected

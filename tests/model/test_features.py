@@ -53,6 +53,19 @@ def test_the_gradient_equals_that_of_the_naive_reference(config: ModelConfig) ->
         assert mine.any(), f"{name} has no gradient"
 
 
+@each_feature
+def test_documents_kept_apart_are_those_in_rows_of_their_own(config: ModelConfig) -> None:
+    model, tokens = in_double(config), documents(12)
+    starts = [0, 1, 6]
+    with torch.no_grad():
+        packed = model.hidden(torch.tensor([tokens]), documents_apart=True)[0]
+        alone = [
+            model.hidden(torch.tensor([tokens[start:stop]]))[0]
+            for start, stop in zip(starts, [*starts[1:], 12], strict=True)
+        ]
+    assert torch.allclose(packed, torch.cat(alone), rtol=0, atol=1e-5)  # angles are kept in float32
+
+
 @pytest.mark.parametrize("name", [name for name in ALONE if name not in (ONLY_IN_TRAINING, "QK gain")])
 def test_a_feature_changes_what_is_predicted(name: str) -> None:
     tokens = torch.tensor([documents(9)])

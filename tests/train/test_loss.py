@@ -47,6 +47,17 @@ def test_without_heads_it_is_the_mean_of_the_next_token() -> None:
     assert torch.equal(training_loss(model, TOKENS[:, :-1], TOKENS[:, 1:]), expected)
 
 
+def test_documents_apart_cost_what_they_cost_alone() -> None:
+    model, tokens = stirred_model().double(), TOKENS[:1].clone()
+    tokens[0, 4] = PLAIN.bos_id
+    packed = training_loss(model, tokens[:, :-1], tokens[:, 1:], documents_apart=True)
+    parts = [
+        training_loss(model, tokens[:, start:stop], tokens[:, start + 1 : stop + 1]) for start, stop in ((0, 4), (4, 8))
+    ]
+    assert packed.item() == pytest.approx(sum(part.item() for part in parts) / 2, abs=1e-6)
+    assert packed.item() != pytest.approx(training_loss(model, tokens[:, :-1], tokens[:, 1:]).item(), abs=1e-6)
+
+
 def test_the_heads_reach_the_network_from_the_first_step() -> None:
     """As published they were in no optimiser and started at zero, so neither they nor the network ever felt them."""
 

@@ -15,7 +15,7 @@ from evaladapt.train.settings import Preset, load_preset, preset_names, preset_p
 VOCABULARIES = {"micro": 2048, "tiny": 2048, "small": 2048, "golf-11l": 1024, "golf-8k": 8192}
 PARAMETERS = {
     "micro": 804_364,
-    "tiny": 3_412_000,
+    "tiny": 3_559_457,
     "small": 5_003_313,
     "golf-11l": 26_928_219,
     "golf-8k": 35_940_440,

@@ -26,6 +26,7 @@ def test_an_unknown_preset_names_the_near_miss() -> None:
         ("[train]\nrows = 2.5", "rows must be a whole number"),
         ("[train]\nema_decay = 1.5", "ema_decay must be between 0 and 1"),
         ("[train]\nmatrix_lr = -1.0", "matrix_lr must be positive"),
+        ("[train]\ndocument_masks = 1", "document_masks must be true or false"),
         ("[train]\nmatrix_lr = nan", "matrix_lr must be positive"),
         ("[modle]\nlayers = 1", "unknown table"),
         ("[model]\nvocab_size = 9", "taken from the tokenizer"),

@@ -5,15 +5,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from evaladapt.data.shards import write_shard
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.errors import DataError
 from evaladapt.model.backend import transformer_from_tensors
 from evaladapt.train.checkpoint import read_tensors, read_trained_model
 from evaladapt.train.job import TrainJob, TrainResult
-from evaladapt.train.loader import read_source
+from evaladapt.train.loader import Source, read_source
 from evaladapt.train.reporting import ProgressReport, StepMetrics
 from evaladapt.train.trainer import Trainer, TrainingDiverged, TrainingInterrupted
 from evaladapt.train.validation import bits_per_byte, held_out
@@ -44,9 +46,28 @@ def run(job: TrainJob) -> TrainResult:
     return Trainer(job, ProgressReport()).run()
 
 
+def run_in(job: TrainJob) -> Path:
+    """Run it; returns its folder."""
+    run(job)
+    return job.out
+
+
 def loss_curve(folder: Path) -> list[tuple[int, float | dict[str, float]]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [(line["step"], line.get("loss", line.get("val_bpb"))) for line in lines]
+
+
+def test_document_masks_change_what_is_trained(
+    tokenizer: Tokenizer, shard_folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for folder in shard_folders:
+        for split in ("train", "val"):
+            (tokens,) = read_source(Source(folder), split, tokenizer.vocab_size)
+            short = np.insert(tokens, range(9, len(tokens), 9), tokenizer.bos_id)
+            write_shard(tmp_path / folder.name / f"{split}_000000.bin", short)
+    joined = run_in(tiny_job(tmp_path, tokenizer, tmp_path / "joined", steps=4))
+    apart = run_in(tiny_job(tmp_path, tokenizer, tmp_path / "apart", steps=4, document_masks=True))
+    assert loss_curve(joined) != loss_curve(apart)
 
 
 def test_a_tiny_model_learns(make_job: Callable[..., TrainJob]) -> None:

@@ -3,7 +3,8 @@
 Both comparisons use the ``tiny`` preset on the given text (by default the one that ``run`` scores by default). Speeds
 are measured in turn, A B A B, and the median over the pairs of ratios is reported. The plain loop is what one writes
 with torch's own optimisers: forward, backward, clip, two steps; the trainer's step does its averaging and its records
-besides. It runs in a process of its own, because the trainer changes how its process keeps freed memory. AdamW alone is the same trainer with AdamW for the matrices too, at the better of two rates.
+besides. It runs in a process of its own, because the trainer changes how its process keeps freed memory. AdamW alone is
+the same trainer with AdamW for the matrices too, at the better of two rates.
 """
 
 from __future__ import annotations

@@ -37,7 +37,11 @@ FRACTIONS = frozenset(
         "adam_beta2",
     }
 )
-CHOICES = {"precision": ("auto", "float32", "bfloat16"), "averaging": ("ema", "tight")}
+CHOICES = {
+    "precision": ("auto", "float32", "bfloat16"),
+    "compiled": ("auto", "on", "off"),
+    "averaging": ("ema", "tight"),
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class TrainSettings:
     rounded_embedding_bits: int = 8
     precision: str = "auto"
     """Of matrix products: float32, bfloat16, or auto, which is bfloat16 where the hardware multiplies it."""
+    compiled: str = "auto"
+    """Whether torch.compile makes kernels of the loss: on, off, or auto, which is on for CUDA."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -34,11 +34,11 @@ from evaladapt.train.checkpoint import (
     without_prefix,
     write_tensors,
 )
+from evaladapt.train.compiling import loss_for
 from evaladapt.train.gradients import RowSplit, StepGradient, backpropagate
 from evaladapt.train.groups import OptimizerSet, weight_groups
 from evaladapt.train.job import TrainJob, TrainResult
 from evaladapt.train.loader import Loader, TokenBatch, read_source
-from evaladapt.train.loss import training_loss
 from evaladapt.train.precision import multiplying_in, product_type
 from evaladapt.train.reporting import MetricsFile, ProgressReport, StepMetrics, ValidationMetrics
 from evaladapt.train.rounding import Rounding
@@ -97,6 +97,7 @@ class Trainer:
         torch.manual_seed(job.seed)
         self.model = Transformer(job.model).to(self._device)
         self._products = product_type(self._device, job.settings.precision)
+        self._training_loss = loss_for(self._device, job.settings.compiled)
         self._optimizers = optimizers(weight_groups(self.model.named_parameters()), job.settings, processes)
         self._average = average_for(self.model, job.settings)
         plan = QuantisationPlan(job.settings.rounded_bits, job.settings.rounded_embedding_bits)
@@ -176,7 +177,8 @@ class Trainer:
     def _loss(self, batch: TokenBatch) -> torch.Tensor:
         inputs, targets = batch.inputs.to(self._device), batch.targets.to(self._device)
         with multiplying_in(self._device, self._products):
-            return training_loss(self.model, inputs, targets, documents_apart=self._job.settings.document_masks)
+            apart = self._job.settings.document_masks
+            return self._training_loss(self.model, inputs, targets, documents_apart=apart)
 
     @property
     def _batch_tokens(self) -> int:

@@ -68,23 +68,6 @@ def backoff_of_targets(
     return blended
 
 
-def strengths_by_variety(
-    orders: Sequence[Continuations], constants: Sequence[float], per_entry: float
-) -> list[Strength]:
-    """A strength per context: the order's constant plus ``per_entry`` for every different continuation.
-
-    A context that was always followed by the same token earns trust after a few sightings, one that was followed by
-    many does not; the idea of PPM's escape method C (Moffat 1990), with a slope. On web text this is worth several per
-    cent over a constant, which must be either too trusting for low orders or too timid for high ones.
-    """
-    if len(orders) != len(constants):
-        raise UsageError(f"{len(orders)} orders need as many constants, got {len(constants)}.")
-    return [
-        np.float64(constant) + np.float64(per_entry) * found.variety().astype(np.float64)
-        for found, constant in zip(orders, constants, strict=True)
-    ]
-
-
 def _check(found: Continuations, strength: Strength, contexts: int) -> None:
     if len(found.totals) != contexts:
         raise UsageError(f"counts for {len(found.totals)} contexts do not fit {contexts} distributions.")

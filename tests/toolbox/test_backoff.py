@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaladapt.errors import UsageError
-from evaladapt.toolbox.backoff import Strength, backoff_of_targets, dirichlet_backoff, strengths_by_variety
-from evaladapt.toolbox.continuations import Continuations, joined_orders, recent_continuations
+from evaladapt.toolbox.backoff import Strength, backoff_of_targets, dirichlet_backoff
+from evaladapt.toolbox.continuations import Continuations
 from evaladapt.toolbox.counts import NgramCounts
+from evaladapt.toolbox.recency import Nearby, merged
 
 VOCABULARY = 7
 
@@ -49,7 +50,8 @@ def test_the_blend_is_the_recursion_and_sums_to_one(
     targets = np.arange(frontier, len(text))
     padded = np.concatenate([np.full(len(text), -1), tokens])
     preceding = np.stack([padded[target : target + len(text)] for target in targets])
-    orders = joined_orders(counts.lookup(preceding), recent_continuations(preceding, targets - frontier, max_order))
+    since = Nearby(reach=1, weight=0, max_order=max_order).continuations(tokens, targets, frontier)
+    orders = [merged(table, new) for table, new in zip(counts.lookup(preceding), since, strict=True)]
     per_context = np.random.default_rng(seed).uniform(0.1, 9.0, size=len(targets))
     strengths: list[Strength] = [strength, *[per_context] * (max_order - 2)]
     probs = random_probs(len(targets), seed)
@@ -67,14 +69,6 @@ def test_the_blend_is_the_recursion_and_sums_to_one(
         whole = written_out(probs, orders, [factor * np.asarray(one) for one in strengths]).numpy()
         np.testing.assert_allclose(found, whole[rows, tokens[targets]], rtol=1e-9)
     assert torch.equal(probs, before)
-
-
-def test_strengths_follow_the_variety_of_a_context() -> None:
-    found = Continuations.of(3, np.array([0, 0, 2]), np.array([4, 5, 4]), np.array([7, 1, 9]))
-    (strength,) = strengths_by_variety([found], [0.5], per_entry=2.0)
-    assert np.asarray(strength).tolist() == [4.5, 0.5, 2.5]
-    with pytest.raises(UsageError, match="constants"):
-        strengths_by_variety([found], [1.0, 2.0], per_entry=2.0)
 
 
 def test_unseen_contexts_leave_the_model_alone() -> None:

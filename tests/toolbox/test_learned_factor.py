@@ -43,3 +43,11 @@ def test_evidence_counts_half_after_its_half_life():
     charges = torch.arange(len(GRID)).double()
     once = fresh(half_life=50.0).after(charges, 50)
     assert torch.allclose(once.after(torch.zeros_like(charges), 50).log_weights, 0.5 * once.log_weights)
+
+
+@given(doubling=st.integers(1, 3))
+def test_a_stronger_prior_needs_more_evidence(doubling):
+    charges = torch.log2(GRID) * 3
+    weak, strong = (LearnedFactor.fresh(GRID, 1000.0, nats).after(charges, 10).value for nats in (2.0, 4.0))
+    assert weak > 4.0
+    assert strong < 1.5

@@ -7,16 +7,10 @@ from hypothesis import strategies as st
 
 from evaladapt.toolbox.continuations import Continuations
 from evaladapt.toolbox.recency import Nearby, merged, recent_token_counts
+from tests.toolbox.test_continuations import as_counters
 
 VOCABULARY = 4
 tokens = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=30)
-
-
-def as_counters(found: Continuations) -> list[dict[int, int]]:
-    counters: list[Counter[int]] = [Counter() for _ in found.totals]
-    for row, token, count in zip(found.rows, found.tokens, found.counts, strict=True):
-        counters[row][int(token)] += int(count)
-    return [dict(one) for one in counters]
 
 
 def slow_nearby(run, place, order, frontier, nearby):

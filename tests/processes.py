@@ -5,9 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,6 +27,31 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """Do something in a forked child, which has all imports already, and exit with 0; how it ended, as os.waitpid."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            torch.set_num_threads(1)
+            action()
+            os._exit(0)
+        except BaseException:  # nothing of the parent's may run in the child
+            os._exit(1)
+    return os.waitpid(child, 0)[1]
+
+
+def dies_in(seconds: float) -> None:
+    """Have this process ended by the kernel, wherever it then is.
+
+    The default action of SIGALRM is as sudden as SIGKILL, and the timer runs in the process itself, so that a busy
+    machine cannot delay it past the end of what it does.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def run_together(count: int, arguments: Sequence[str], timeout: float = 200.0) -> list[Ended]:

@@ -2,15 +2,14 @@ import hashlib
 import os
 import random
 import signal
-import warnings
 from dataclasses import replace
 
 import pytest
-import torch
 
 from evaladapt.train.checkpoint import read_tensors
 from evaladapt.train.reporting import ProgressReport
 from evaladapt.train.trainer import Trainer
+from tests.processes import dies_in, in_child
 from tests.train.jobs import tiny_job
 
 STEPS = 60
@@ -20,11 +19,7 @@ WITHIN_SECONDS = 0.02
 
 
 class DiesAfter(ProgressReport):
-    """Has this process ended by the kernel, a moment after a step was reported, wherever it then is.
-
-    The default action of SIGALRM is as sudden as SIGKILL, and the timer runs in the process itself, so that a busy
-    machine cannot delay it past the end of the training.
-    """
+    """Has this process end a moment after a step was reported."""
 
     def __init__(self, step, moment):
         super().__init__()
@@ -32,8 +27,7 @@ class DiesAfter(ProgressReport):
 
     def step(self, metrics, progress, tokens_per_second):
         if metrics.step == self._last:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, self._moment)
+            dies_in(self._moment)
 
     def say(self, text):
         """Nobody listens."""
@@ -45,18 +39,8 @@ def weights_hash(folder):
 
 
 def train_in_child(job, report):
-    """Train in a child process, which needs no import of torch after a fork; how it ended."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            torch.set_num_threads(1)
-            Trainer(job, report).run()
-            os._exit(0)
-        except BaseException:  # nothing of the parent's may run in the child
-            os._exit(1)
-    return os.waitpid(child, 0)[1]
+    """How the training ended."""
+    return in_child(lambda: Trainer(job, report).run())
 
 
 @pytest.mark.timeout(300)

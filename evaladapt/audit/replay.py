@@ -25,10 +25,16 @@ LEAST_BATCHES = 2
 
 @dataclass(frozen=True)
 class Charged:
-    """What a run charged, batch by batch: [n] float64 and one past the last target of every batch."""
+    """What a run charged, batch by batch: [n] float64, one past the last target of every batch, and its seconds."""
 
     logprobs: Charges
     ends: tuple[int, ...]
+    seconds: float
+
+    @property
+    def seconds_a_target(self) -> float:
+        """On average; less at the start, before there is much to learn from."""
+        return self.seconds / max(1, len(self.logprobs))
 
 
 def replayed(subject: Subject, charged: Charged, seconds: float, seed: int) -> list[Finding]:
@@ -36,7 +42,7 @@ def replayed(subject: Subject, charged: Charged, seconds: float, seed: int) -> l
     if len(charged.ends) < LEAST_BATCHES:
         why = "the text is one batch, so there is nothing beyond it"
         return [Finding(clause="C3", probe="TRUNC", outcome="not covered", evidence=why)]
-    found, count = _revealed(subject, charged.ends, seconds, seed)
+    found, count = _revealed(subject, charged, seconds, seed)
     tokens = subject.stream.tokens
     if np.array_equal(found.charged(tokens), charged.logprobs[:count]):
         evidence = f"the first {count} targets, scored again while the text beyond their batch was not there"
@@ -53,9 +59,9 @@ def replayed(subject: Subject, charged: Charged, seconds: float, seed: int) -> l
                        "the run was repeated")]  # fmt: skip
 
 
-def _revealed(subject: Subject, ends: tuple[int, ...], seconds: float, seed: int) -> tuple[Capture, int]:
+def _revealed(subject: Subject, charged: Charged, seconds: float, seed: int) -> tuple[Capture, int]:
     """The run on a text revealed batch by batch, and how many targets it came to."""
-    stream, text = subject.stream, copy_of(subject.stream)
+    stream, text, ends = subject.stream, copy_of(subject.stream), charged.ends
     text.tokens[ends[0] :] = others(stream, Draw(seed)("TRUNC"))[ends[0] :]
     following: Iterator[tuple[int, int]] = pairwise(ends)
     started, done = time.perf_counter(), 0
@@ -68,7 +74,7 @@ def _revealed(subject: Subject, ends: tuple[int, ...], seconds: float, seed: int
         nonlocal done
         done = first + len(logprobs) - 1
         spent = time.perf_counter() - started
-        another = spent / done * (ends[LEAST_BATCHES - 1] - ends[0])
+        another = max(spent / done, charged.seconds_a_target) * (ends[LEAST_BATCHES - 1] - ends[0])
         if done + 1 >= ends[LEAST_BATCHES - 1] and spent + another > seconds:
             raise Enough
 

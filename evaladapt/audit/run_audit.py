@@ -37,7 +37,7 @@ from evaladapt.audit.watcher import AuditWatcher
 from evaladapt.engine.evaluate import ADAPTED, Request, broken_record, evaluate, identity, wanted_base
 from evaladapt.engine.ledger import LedgerFile
 from evaladapt.engine.loop import Journal, Outcome, Progress
-from evaladapt.engine.record import NONCAUSAL, VIOLATED, Clause, Record, RunRecord
+from evaladapt.engine.record import NONCAUSAL, VIOLATED, Clause, Record, RunRecord, Score
 from evaladapt.errors import ContractViolation, UsageError
 
 Level = Literal["off", "sample", "full"]
@@ -95,7 +95,7 @@ def evaluate_audited(
     findings = [finding_from(watcher.sightings, probe, "run", _again) for probe in LOOKED]
     if isinstance(record, RunRecord):
         replaying = record.adapted.seconds * (1.0 if share is None else REPLAYING * share)
-        findings += replayed(_subject(request), _charged(request, request.folder), replaying, seed)
+        findings += replayed(_subject(request), _charged(request, request.folder, record.adapted), replaying, seed)
         if level == "full":
             whole = _subject(request)
             findings += audit(Bench(replace(whole, stream=request.stream.limit(SLICE)), seed=seed))
@@ -177,9 +177,9 @@ def _command() -> str:
     return shlex.join(["evaladapt", *sys.argv[1:]])
 
 
-def _charged(request: Request, folder: Path) -> Charged:
+def _charged(request: Request, folder: Path, score: Score) -> Charged:
     """The ledger of the run, from its file."""
     journal = Journal(folder, ADAPTED, identity(request, request.composition))
     lines = list(LedgerFile(journal.ledger, journal.identity).lines())
     ends = tuple(line.first + len(line.logprobs) for line in lines)
-    return Charged(np.concatenate([line.logprobs for line in lines]), ends)
+    return Charged(np.concatenate([line.logprobs for line in lines]), ends, score.seconds)

@@ -92,7 +92,8 @@ class Comparison:
     def train(self, variant: str, seed: int) -> Trial:
         """Train one variant in a folder that is gone afterwards."""
         chosen = load_preset(preset_path(self.preset), self.tokenizer.vocab_size, self.tokenizer.bos_id)
-        model = replace(self.model(), **variants(self.model())[variant])
+        plain = self.model()
+        model = replace(plain, **variants(plain)[variant])
         settings = replace(
             chosen.settings,
             rows=self.rows,

@@ -35,7 +35,7 @@ SECONDS_PROMISED = 600.0
 
 
 def run(settings: BenchSettings) -> BenchReport:
-    """Measure with the given artifact and the first targets of the given text."""
+    """Measure with the given artifact and text; all of it unless ``limit_tokens`` says less."""
     keep_freed_memory()
     request = _request(settings)
     pairs = [_pair(request, audited_first=bool(number % 2)) for number in range(settings.repeats)]

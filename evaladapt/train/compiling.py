@@ -1,4 +1,4 @@
-"""The loss as it is, or as kernels that torch.compile makes of it."""
+"""The loss as it is, or as kernels that torch.compile makes of it; ``trainer`` takes one of them for all its steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Loss(Protocol):
 def loss_for(device: torch.device, wanted: str) -> Loss:
     """The loss for ``device`` under the setting ``wanted``, one of ``auto``, ``on`` and ``off``.
 
-    ``auto`` compiles on CUDA alone: a CPU needs a C++ compiler for it, half a minute, and gains a tenth.
+    ``auto`` compiles on CUDA alone: a CPU needs a C++ compiler for it and half a minute, and gains little.
     """
     if wanted == "on" or (wanted == "auto" and device.type == "cuda"):
         compiled: Loss = torch.compile(training_loss)

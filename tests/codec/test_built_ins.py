@@ -2,6 +2,7 @@
 
 import pytest
 
+from evaladapt.bench.codec import BEST
 from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import encode
 from evaladapt.codec.text import text_from_bytes
@@ -19,7 +20,6 @@ EAGER = {
     "lora-ttt": {"chunk": 8},
 }
 """Options under which a strategy acts on a text of a few dozen tokens."""
-BEST = ("ttt", "slot-lbfgs", "ngram", "hedge")
 
 
 def causal_built_ins():

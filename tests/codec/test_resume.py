@@ -1,10 +1,22 @@
 import pytest
 
+from evaladapt.contract import hookimpl
 from evaladapt.engine import loop
+from evaladapt.errors import PluginError
 from tests.codec.files import WORDS, KilledError, decode_with, encode_with, killer
-from tests.strategies import EVERY_KIND
+from tests.strategies import EVERY_KIND, StreamUnigram
 
 CONTENT = WORDS[:100]
+
+
+class Breaks(StreamUnigram):
+    """Raises once a few batches are in the ledger."""
+
+    @hookimpl
+    def observe(self, scored):
+        super().observe(scored)
+        if scored.positions[-1] > 40:
+            raise ValueError("broken")
 
 
 class Count:
@@ -54,6 +66,13 @@ def test_a_decoding_killed_anywhere_ends_in_the_text(frozen, tmp_path):
         assert count.batches == encoded.outcome.batches - after
         assert out.read_bytes() == CONTENT
         assert names(out.parent) == ["x.txt"]
+
+
+def test_what_a_broken_strategy_ended_is_not_kept(frozen, tmp_path):
+    path = tmp_path / "encoding" / "x.evz"
+    with pytest.raises(PluginError, match="broken"):
+        encode_with(frozen, CONTENT, path, Breaks)
+    assert names(path.parent) == []
 
 
 def test_the_checkpoint_of_another_text_is_not_continued(frozen, tmp_path):

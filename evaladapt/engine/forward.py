@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from evaladapt.contract.views import Window
 from evaladapt.engine.parts import Mode, Part
 from evaladapt.model.backend import Backend, IncrementalBackend
 
@@ -31,18 +32,22 @@ class WholeRows:
 class ContinuedRow:
     """Reads a row's past when the row opens, and then one token at a time.
 
-    Weights change between batches only, and a batch opens with a row, so no cache outlives its weights.
+    Weights change between batches only, and a batch opens with a row, so no cache outlives its weights. A row may also
+    be taken up in its middle: then what was read of it so far is read again.
     """
 
     def __init__(self, model: IncrementalBackend) -> None:
         self._model = model
         self._cache: Any = None
         self._states: Tensor | None = None
+        self._row: tuple[int, Window] | None = None
         self._read = 0
 
     def hidden(self, part: Part, inputs: Tensor) -> Tensor:
         """States of what was read of the row so far; zero after that."""
-        if part.opens_rows or self._states is None:
+        row = (part.batch.number, part.windows[0])
+        if part.opens_rows or self._states is None or row != self._row:
+            self._row = row
             self._cache = self._model.start_cache(*inputs.shape)
             self._states = inputs.new_zeros(*inputs.shape, self._model.hidden_size, dtype=self._dtype())
             self._read = 0

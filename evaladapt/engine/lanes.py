@@ -1,8 +1,12 @@
-"""Two lanes go through the transforms side by side: the span to be scored, and the past that somebody still reads."""
+"""A part on its way through the stages: the targets to be predicted and, while somebody still reads it, the past.
+
+Adaptation is staged: a strategy is fitted on the past as the strategies before it leave it. So two lanes go through the
+transforms side by side.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,6 +23,41 @@ class Lane:
     query: Query
     hidden: Tensor
     logits: Tensor | None = None
+
+
+@dataclass
+class Passage:
+    """What was asked, and how far the strategies have brought it; every stage takes it and changes it.
+
+    Attributes:
+        part: the targets whose turn it is.
+        span: their lane.
+        past: the lane of what lies before them, where somebody reads it.
+        logprobs: [B,S,V] of the targets, once the logits are final.
+        worst_sum: distance from one of the worst distribution so far, in nats.
+        trail: the distributions after every strategy so far, the frozen model's first; empty where nobody wants them.
+    """
+
+    part: Part
+    span: Lane
+    past: Lane | None = None
+    logprobs: Tensor | None = None
+    worst_sum: float = 0.0
+    trail: list[Tensor] = field(default_factory=list)
+
+    @property
+    def final_logits(self) -> Tensor:
+        """Logits [B,S,V] of the targets."""
+        if self.span.logits is None:
+            raise RuntimeError("logits are read before the head was applied")
+        return self.span.logits
+
+    @property
+    def final_logprobs(self) -> Tensor:
+        """Log-probabilities [B,S,V] of the targets."""
+        if self.logprobs is None:
+            raise RuntimeError("distributions are read before the logits were normalised")
+        return self.logprobs
 
 
 def but_last(valid: Tensor) -> Tensor:

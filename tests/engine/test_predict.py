@@ -1,0 +1,73 @@
+from itertools import pairwise
+
+import pytest
+import torch
+
+from evaladapt.contract.views import Window
+from evaladapt.engine.callers import build_callers
+from evaladapt.engine.clock import Clock
+from evaladapt.engine.keeper import Keeper
+from evaladapt.engine.parts import PARTS
+from evaladapt.engine.predict import Predictor
+from evaladapt.engine.processes import ALONE
+from evaladapt.engine.weights import Weights
+from evaladapt.engine.windows import Batch
+from evaladapt.testing.compositions import composition_of
+from tests.strategies import EVERY_KIND, StreamUnigram, Train, WindowBias
+from tests.tiny import random_stream, tiny_model
+
+BATCH = Batch(0, (Window(0, 1, 17), Window(4, 17, 21), Window(8, 21, 25)))
+
+
+class OnePass:
+    """The parts of one batch, predicted without a loop around them."""
+
+    def __init__(self, *classes, mode="block"):
+        model, clock = tiny_model(), Clock()
+        self.weights = Weights(model)
+        self.keeper = Keeper(random_stream(), torch.device("cpu"))
+        self.strategies = build_callers(composition_of(*classes), 0, clock)
+        self.predictor = Predictor(model, self.weights, self.keeper, self.strategies, clock, mode, ALONE)
+        self.parts = list(PARTS[mode](BATCH))
+        info = type("Run", (), {"model": type("Model", (), {"vocab_size": model.vocab_size})})
+        for one in self.strategies:
+            if one.implements("begin"):
+                one.call("begin", run=info, host=self.predictor.host(one))
+        self.predictor.open_batch()
+
+    def predict(self, part, **arguments):
+        with torch.no_grad():
+            return self.predictor.predict(part, **arguments)
+
+
+def test_nothing_is_kept_that_nobody_wants():
+    one = OnePass(*EVERY_KIND)
+    assert one.predict(one.parts[0]).trail == ()
+
+
+def test_the_kept_trail_names_the_strategy_that_moved_a_distribution():
+    one = OnePass(Train, WindowBias, StreamUnigram)
+    trail = one.predict(one.parts[0], keep_trail=True).trail
+    moved = [float((before - after).abs().max()) for before, after in pairwise(trail)]
+    assert len(trail) == len(one.strategies) == 4
+    assert moved[0] == 0  # nothing was observed yet, so nothing was trained
+    assert min(moved[1:]) > 1e-3
+
+
+def test_keeping_the_trail_changes_no_bit_of_a_prediction():
+    plain, kept = OnePass(*EVERY_KIND), OnePass(*EVERY_KIND)
+    first, second = plain.predict(plain.parts[0]), kept.predict(kept.parts[0], keep_trail=True)
+    assert torch.equal(first.logprobs, second.logprobs)
+    assert torch.equal(second.trail[-1], second.logprobs)
+
+
+@pytest.mark.parametrize("wanted", [(0,), (3, 18), (7, 8, 21)])
+def test_in_step_mode_the_trail_may_be_wanted_from_any_target_on(wanted):
+    """The frozen model reads the row on its own, so it must take it up where it is."""
+    all_along, late = (OnePass(Train, WindowBias, mode="step") for _ in range(2))
+    for number, part in enumerate(all_along.parts):
+        first = all_along.predict(part, keep_trail=True).trail
+        second = late.predict(part, keep_trail=number in wanted).trail
+        assert bool(second) == (number in wanted)
+        for one, other in zip(first, second or first, strict=True):
+            assert torch.allclose(one, other, atol=1e-5)

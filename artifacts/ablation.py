@@ -22,6 +22,7 @@ from typing import Any
 import click
 
 from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.model.config import ModelConfig
 from evaladapt.train.job import TrainJob
 from evaladapt.train.loader import Source
@@ -178,7 +179,7 @@ def ablation(
 ) -> None:
     """Train a preset with one feature switched at a time, and print the bits per byte that each wins or loses."""
     sources = tuple(map(Source.parse, data))
-    comparison = Comparison(sources, Tokenizer.load(tokenizer), preset, steps, rows, validation_tokens)
+    comparison = Comparison(sources, SentencePieceTokenizer.load(tokenizer), preset, steps, rows, validation_tokens)
     known = list(variants(comparison.model()))
     for name in only:
         if name not in known:

@@ -58,6 +58,12 @@ class ArtifactError(EvaladaptError):
     exit_code = EXIT_INPUT
 
 
+class ModelError(EvaladaptError):
+    """A model cannot be found or opened."""
+
+    exit_code = EXIT_INPUT
+
+
 class DataError(EvaladaptError):
     """A text, shard or tokenizer cannot be used."""
 

@@ -22,7 +22,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def tiny_tokenizer():
-    from evaladapt.data.tokenizer import train_tokenizer
+    from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 
     return train_tokenizer([TEXT], 320)
 

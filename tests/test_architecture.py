@@ -10,19 +10,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BELOW = {
     "errors": set(),
+    "system": {"errors"},
     "toolbox": {"errors"},
-    "contract": {"errors"},
+    "contract": {"errors", "system"},
     "data": {"errors"},
-    "model": {"errors", "data", "toolbox"},
+    "model": {"errors", "system", "data", "toolbox"},
     "artifact": {"errors", "data"},
     "calibration": {"errors", "data", "model"},
 }
-BELOW["engine"] = {"errors", "data", "model", "artifact", "contract"}
+BELOW["engine"] = {"errors", "system", "data", "model", "artifact", "contract"}
 BELOW["train"] = BELOW["codec"] = BELOW["audit"] = {*BELOW["engine"], "engine", "toolbox"}
 BELOW["testing"] = {*BELOW["audit"], "audit"}
 BELOW["bench"] = {*BELOW["audit"], "audit", "codec", "train", "testing", "calibration"}
 BELOW["cli"] = {*BELOW["bench"], "bench"}
 FOR_STRATEGIES = {"contract", "toolbox"}
+FOR_FAMILIES = {"model", "data", "artifact", "errors"}
 PLUGIN_PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("evaladapt_*/__init__.py"))
 
 
@@ -67,10 +69,11 @@ def test_the_core_imports_no_strategy():
 
 
 @pytest.mark.parametrize("package", PLUGIN_PACKAGES)
-def test_strategies_import_the_contract_and_the_toolbox_only(package):
+def test_plugins_import_only_the_rooms_made_for_them(package):
+    allowed = FOR_FAMILIES if package == "evaladapt_models" else FOR_STRATEGIES
     for path in files_of(ROOT / "plugins" / package):
         rooms = rooms_of(imported_modules(path))
-        assert rooms <= FOR_STRATEGIES, f"{path.relative_to(ROOT)} imports {sorted(rooms - FOR_STRATEGIES)}"
+        assert rooms <= allowed, f"{path.relative_to(ROOT)} imports {sorted(rooms - allowed)}"
 
 
 def test_help_starts_without_torch():
@@ -81,3 +84,12 @@ def test_help_starts_without_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "run" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "eva"], ["show", "default"]], ids=" ".join)
+def test_models_are_listed_and_shown_without_torch(command):
+    code = f"import sys; from evaladapt.cli.main import invoke; invoke({['models', *command]!r});"
+    code += "sys.exit(bool({'torch', 'transformers', 'tokenizers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "eva" in done.stdout

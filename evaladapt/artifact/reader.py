@@ -88,6 +88,19 @@ def open_artifact(path: str | Path, limits: Limits | None = None) -> SealedFile:
     return check_content(Path(path), read_regular_file(path, limits), limits)
 
 
+def read_tokenizer(path: str | Path, limits: Limits | None = None) -> builtins.bytes:
+    """The tokenizer inside the artifact at ``path``; the whole file is checked, no weight decoded, torch not imported.
+
+    Raises:
+        ArtifactError: as :func:`read_artifact`.
+    """
+    file = open_artifact(path, limits)
+    try:
+        return _decode_tokenizer(file)
+    except ArtifactError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
 def check_content(path: Path, content: builtins.bytes, limits: Limits) -> SealedFile:
     """:func:`open_artifact` for bytes already read; ``path`` is for messages."""
     try:

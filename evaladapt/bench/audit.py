@@ -22,7 +22,7 @@ from evaladapt.bench.report import BenchReport, BenchSettings, Figure
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import load
 from evaladapt.data.load import load_stream
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.evaluate import Request
 from evaladapt.engine.loop import Settings
 from evaladapt.engine.record import environment
@@ -64,7 +64,7 @@ def _pair(request: Request, *, audited_first: bool) -> _Pair:
 
 def _request(settings: BenchSettings) -> Request:
     artifact = read_artifact(find_artifact(settings.artifact))
-    stream = load_stream(settings.data, Tokenizer(artifact.tokenizer_model))
+    stream = load_stream(settings.data, SentencePieceTokenizer(artifact.tokenizer_model))
     return Request(
         artifact=artifact,
         model=transformer_from_tensors(artifact.model_config, artifact.tensors),

@@ -20,7 +20,7 @@ from evaladapt.bench.report import BenchReport, BenchSettings, Figure
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import block_parts
@@ -35,7 +35,7 @@ MEMORY_GROWTH = 10
 def run(settings: BenchSettings) -> BenchReport:
     """Measure with the given artifact and the first targets of the given text."""
     artifact = read_artifact(find_artifact(settings.artifact))
-    stream = load_stream(settings.data, Tokenizer(artifact.tokenizer_model))
+    stream = load_stream(settings.data, SentencePieceTokenizer(artifact.tokenizer_model))
     model = transformer_from_tensors(artifact.model_config, artifact.tensors)
     short = stream.limit(min(stream.targets, settings.limit_tokens or DEFAULT_TARGETS))
     figures = (

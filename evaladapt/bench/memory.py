@@ -13,7 +13,7 @@ from evaladapt.artifact import read_artifact
 from evaladapt.contract.composition import compose
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import stream_from_tokens
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.model.backend import transformer_from_tensors
 
@@ -21,7 +21,7 @@ from evaladapt.model.backend import transformer_from_tensors
 def peak_megabytes(artifact_path: Path, targets: int, paths: tuple[Path, ...]) -> float:
     """Peak resident memory of this process after scoring ``targets`` targets, in MB of 10^6 bytes."""
     artifact = read_artifact(artifact_path)
-    tokenizer = Tokenizer(artifact.tokenizer_model)
+    tokenizer = SentencePieceTokenizer(artifact.tokenizer_model)
     once = load_stream(paths, tokenizer)
     copies = targets // once.targets + 1
     stream = stream_from_tokens(np.tile(once.tokens, copies)[: targets + 1], tokenizer, "repeated")

@@ -26,7 +26,7 @@ from evaladapt.calibration.moments import input_moments
 from evaladapt.calibration.text import own_text
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.record import environment
 from evaladapt.errors import EvaladaptError, UsageError
 from evaladapt.model.backend import transformer_from_tensors
@@ -114,7 +114,7 @@ def run(settings: BenchSettings) -> QuantiseReport:
         raise UsageError("bench quantise needs a finished training: --weights FOLDER. Make one with: evaladapt train")
     trained = read_trained_model(settings.weights)
     folder = settings.weights if settings.weights.is_dir() else settings.weights.parent
-    tokenizer = Tokenizer.load(folder / "tokenizer.model")
+    tokenizer = SentencePieceTokenizer.load(folder / "tokenizer.model")
     stream = load_stream(settings.data, tokenizer)
     stream = stream.limit(min(stream.targets, settings.limit_tokens or DEFAULT_TARGETS))
     model = transformer_from_tensors(trained.model_config, trained.tensors)

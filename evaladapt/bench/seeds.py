@@ -24,7 +24,7 @@ from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import DEFAULT_PLAN, Composition, compose
 from evaladapt.contract.registry import StrategyType, installed, load
 from evaladapt.data.load import load_stream
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.evaluate import Request, evaluate, identity, score_base
 from evaladapt.engine.loop import Outcome, Progress, Settings
 from evaladapt.engine.record import environment, write_record
@@ -180,7 +180,7 @@ def _request(settings: SeedSettings) -> Request:
     return Request(
         artifact=artifact,
         model=transformer_from_tensors(artifact.model_config, artifact.tensors),
-        stream=load_stream(settings.data, Tokenizer(artifact.tokenizer_model)),
+        stream=load_stream(settings.data, SentencePieceTokenizer(artifact.tokenizer_model)),
         composition=compose([DEFAULT_PLAN]),
         settings=Settings(),
         paths=tuple(map(str, settings.data)),

@@ -26,7 +26,7 @@ from evaladapt.artifact import find_artifact, read_artifact
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
 from evaladapt.data.load import load_stream
 from evaladapt.data.shards import write_shard
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.processes import Processes
 from evaladapt.engine.record import environment
 from evaladapt.errors import UsageError
@@ -102,7 +102,7 @@ def run(settings: BenchSettings) -> BenchReport:
 
 def _lesson(settings: BenchSettings, folder: Path) -> Lesson:
     """The text as shards, its end held out, and the preset for its tokenizer."""
-    pieces = Tokenizer(read_artifact(find_artifact(settings.artifact)).tokenizer_model)
+    pieces = SentencePieceTokenizer(read_artifact(find_artifact(settings.artifact)).tokenizer_model)
     stream = load_stream(settings.data, pieces)
     tokens = stream.limit(settings.limit_tokens).tokens if settings.limit_tokens else stream.tokens
     chosen = load_preset(preset_path("tiny"), pieces.vocab_size)

@@ -20,6 +20,7 @@ from evaladapt.cli.compare import compare
 from evaladapt.cli.data import data
 from evaladapt.cli.decode import decode
 from evaladapt.cli.encode import encode
+from evaladapt.cli.models import models
 from evaladapt.cli.pack import pack
 from evaladapt.cli.plugins import plugins
 from evaladapt.cli.processes import count, rank, refuse_repetition, speaks
@@ -38,7 +39,22 @@ def cli(context: click.Context) -> None:
     refuse_repetition(context.invoked_subcommand)
 
 
-for command in (run, audit, report, compare, plugins, artifact, pack, train, data, bench, encode, decode, verify):
+for command in (
+    run,
+    audit,
+    report,
+    compare,
+    plugins,
+    models,
+    artifact,
+    pack,
+    train,
+    data,
+    bench,
+    encode,
+    decode,
+    verify,
+):
     cli.add_command(command)
 
 

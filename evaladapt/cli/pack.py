@@ -77,12 +77,12 @@ def pack(
     from evaladapt.artifact.fit import fit_plan
     from evaladapt.artifact.summary import summarise, summary_text
     from evaladapt.artifact.writer import ArtifactContent, as_arrays
-    from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
     from evaladapt.train.checkpoint import read_trained_model
 
     trained = read_trained_model(checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    pieces = Tokenizer.load(tokenizer or folder / "tokenizer.model")
+    pieces = SentencePieceTokenizer.load(tokenizer or folder / "tokenizer.model")
     _check_tokenizer(trained, pieces)
     seen = _calibrated(trained, pieces, calibration, never)
     metadata = {name: value for name, value in trained.facts.items() if name != "model"}

@@ -60,7 +60,7 @@ def train(
         raise UsageError("train: give either --preset or --config.")
     path = config or preset_path(preset or "tiny")
 
-    from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
     from evaladapt.engine.processes import joined, own_device
     from evaladapt.model.device import choose_device
     from evaladapt.train.job import TrainJob
@@ -70,7 +70,7 @@ def train(
     from evaladapt.train.trainer import Trainer
 
     budget = Budget(minutes, steps)
-    pieces = Tokenizer.load(tokenizer)
+    pieces = SentencePieceTokenizer.load(tokenizer)
     chosen = load_preset(path, pieces.vocab_size, pieces.bos_id)
     sources = tuple(Source.parse(text) for text in data)
     names = [source.name for source in sources]

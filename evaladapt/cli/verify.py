@@ -116,13 +116,13 @@ def _slice_checks(request: Request, size: int) -> list[Check]:
 
     from evaladapt.cli.progress import RunProgress
     from evaladapt.codec.verify import Check, verify_slice
-    from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
     from evaladapt.engine.frozen import Frozen
 
     if request.composition.peeking:
         names = ", ".join(member.alias for member in request.composition.peeking)
         return [Check("decode", "fail", f"{names} peeks, and no decoder has what it is shown: a claim, not a score")]
-    frozen = Frozen(request.artifact, request.model, Tokenizer(request.artifact.tokenizer_model))
+    frozen = Frozen(request.artifact, request.model, SentencePieceTokenizer(request.artifact.tokenizer_model))
     within = int(np.searchsorted(np.cumsum(request.stream.byte_lengths), size, side="right")) - 1
     part = request.stream.limit(max(within, 1))
     with tempfile.TemporaryDirectory(prefix="evaladapt-verify-") as folder:

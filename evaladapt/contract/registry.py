@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pluggy
@@ -16,24 +15,10 @@ from evaladapt.contract.capabilities import CONTRACT_VERSION, Capabilities, Stag
 from evaladapt.contract.hooks import ENTRY_POINT_GROUP, PROJECT, TRANSFORMS, StrategyHooks
 from evaladapt.contract.options import NoOptions
 from evaladapt.errors import EvaladaptError, PluginError, near_miss
+from evaladapt.system import entry_points
+from evaladapt.system.entry_points import Listing
 
-LISTED_AT_MOST = 20
 TRANSFORM_OF_STAGE = {Stage.HIDDEN: "transform_hidden", Stage.LOGITS: "transform_logits", Stage.PROBS: "mix"}
-
-
-@dataclass(frozen=True)
-class Listing:
-    """An installed strategy, not yet imported."""
-
-    alias: str
-    distribution: str
-    version: str
-    entry_point: EntryPoint
-
-    @property
-    def qualified(self) -> str:
-        """``distribution:alias``, which names one strategy even where two distributions share an alias."""
-        return f"{self.distribution}:{self.alias}"
 
 
 @dataclass(frozen=True)
@@ -54,11 +39,7 @@ class StrategyType:
 
 def installed() -> list[Listing]:
     """Every strategy that is installed, sorted by alias and distribution; imports none of them."""
-    found = {
-        (point.name, _distribution(point)): Listing(point.name, _distribution(point), _version(point), point)
-        for point in entry_points(group=ENTRY_POINT_GROUP)
-    }
-    return [found[key] for key in sorted(found)]
+    return entry_points.installed(ENTRY_POINT_GROUP)
 
 
 def find(name: str) -> Listing:
@@ -166,15 +147,4 @@ def _broken(listing: Listing, reason: str) -> PluginError:
 
 
 def _shown(aliases: list[str]) -> str:
-    shown = sorted(set(aliases))
-    rest = f" and {len(shown) - LISTED_AT_MOST} more" if len(shown) > LISTED_AT_MOST else ""
-    names = ", ".join(shown[:LISTED_AT_MOST]) or "none"
-    return f"Installed: {names}{rest}. See: evaladapt plugins list"
-
-
-def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
-
-
-def _version(point: EntryPoint) -> str:
-    return point.dist.version if point.dist else "unknown"
+    return f"Installed: {entry_points.shown(aliases)}. See: evaladapt plugins list"

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from evaladapt.data.tokenizer import SPACE_MARK, TokenIds, Tokenizer
+from evaladapt.data.tokenizer import TokenIds, Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SPACE_MARK
 
 EXAMPLES = 5
 

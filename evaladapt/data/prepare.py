@@ -22,7 +22,8 @@ from evaladapt.data.selection import Document, Plan, Splits, collect, read_texts
 from evaladapt.data.shards import MAX_VOCAB, ShardFile, write_shards
 from evaladapt.data.stream import refuse_changed
 from evaladapt.data.text import read_bytes
-from evaladapt.data.tokenizer import TokenIds, Tokenizer, train_tokenizer
+from evaladapt.data.tokenizer import TokenIds, Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer, train_tokenizer
 from evaladapt.errors import DataError, UsageError
 
 TOKENIZER_FILE = "tokenizer.model"
@@ -57,7 +58,7 @@ def prepare(plan: Plan) -> dict[str, Any]:
     return manifest
 
 
-def _write(plan: Plan, splits: Splits, tokenizer: Tokenizer, manifest: dict[str, Any]) -> None:
+def _write(plan: Plan, splits: Splits, tokenizer: SentencePieceTokenizer, manifest: dict[str, Any]) -> None:
     """Write everything, the manifest last: a folder with a manifest is complete."""
     manifest["splits"] = {name: _write_split(plan, name, getattr(splits, name), tokenizer) for name in SPLITS}
     if plan.holdout:
@@ -81,9 +82,9 @@ def _check(plan: Plan) -> None:
         raise UsageError(f"{plan.out} holds shards already. Choose another --out folder, or remove that one first.")
 
 
-def _tokenizer(plan: Plan, splits: Splits) -> Tokenizer:
+def _tokenizer(plan: Plan, splits: Splits) -> SentencePieceTokenizer:
     if plan.tokenizer is not None:
-        return Tokenizer.load(plan.tokenizer)
+        return SentencePieceTokenizer.load(plan.tokenizer)
     assert plan.train_vocab is not None
     extra = [text for path in plan.tokenizer_text for text in read_texts(path, plan)]
     return train_tokenizer([*(document.text for document in splits.train), *extra], plan.train_vocab)
@@ -106,7 +107,9 @@ def _refuse_unless_whole(document: Document, ids: TokenIds, tokenizer: Tokenizer
         raise DataError(f"{error} To train on the text as it rewrites it, say --normalise.") from None
 
 
-def _write_split(plan: Plan, name: str, documents: Sequence[Document], tokenizer: Tokenizer) -> dict[str, Any]:
+def _write_split(
+    plan: Plan, name: str, documents: Sequence[Document], tokenizer: SentencePieceTokenizer
+) -> dict[str, Any]:
     shards = write_shards(plan.out, name, _encoded(documents, tokenizer, plan), plan.shard_tokens)
     listing = "".join(f"{document.fingerprint}\n" for document in documents).encode()
     hashes = plan.out / f"{name}_documents.txt"
@@ -137,7 +140,7 @@ def _write_holdout(path: Path, documents: Sequence[Document]) -> dict[str, Any]:
     }
 
 
-def _tokenizer_entry(tokenizer: Tokenizer) -> dict[str, Any]:
+def _tokenizer_entry(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     return {
         "file": TOKENIZER_FILE,
         "sha256": tokenizer.sha256,

@@ -1,4 +1,4 @@
-"""Opening an artifact for use: its model on a device and its tokenizer, which must be of one vocabulary."""
+"""An artifact opened for use: what it is made of, its model on a device and its tokenizer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 
 from evaladapt.artifact import Artifact, find_artifact, read_artifact
 from evaladapt.data.tokenizer import Tokenizer
-from evaladapt.errors import ArtifactError, DataError
-from evaladapt.model.backend import Backend, transformer_from_tensors
+from evaladapt.model.backend import Backend
+from evaladapt.model.families import open_model
 
 
 @dataclass(frozen=True)
@@ -23,22 +23,10 @@ class Frozen:
 
 
 def load_frozen(name_or_path: str | Path, device: torch.device) -> Frozen:
-    """Read an artifact (a path, or the name of one that ships) and put its model on a device.
+    """Open an artifact (a path, or the name of one that ships) through its family.
 
     Raises:
         ArtifactError: it cannot be found or read, or its model and its tokenizer differ in vocabulary.
     """
-    artifact = read_artifact(find_artifact(name_or_path))
-    try:
-        tokenizer = Tokenizer(artifact.tokenizer_model)
-    except DataError as error:
-        raise ArtifactError(f"{artifact.path}: the tokenizer inside cannot be used: {error}") from error
-    model = transformer_from_tensors(artifact.model_config, artifact.tensors)
-    if model.vocab_size != tokenizer.vocab_size:
-        # With fewer logits than pieces some targets have no probability; with more, some are paid for and never come.
-        raise ArtifactError(
-            f"{artifact.path}: the model predicts {model.vocab_size} tokens and the tokenizer inside has"
-            f" {tokenizer.vocab_size} pieces: they do not belong together. Pack the model with the tokenizer it was"
-            " trained with: evaladapt pack CHECKPOINT --tokenizer FILE --out MODEL.eva"
-        )
-    return Frozen(artifact, model.to(device), tokenizer)
+    opened = open_model(f"eva:{name_or_path}", device)
+    return Frozen(read_artifact(find_artifact(name_or_path)), opened.backend, opened.tokenizer)

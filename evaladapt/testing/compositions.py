@@ -7,7 +7,8 @@ from typing import Any
 
 from evaladapt.contract.composition import Composition, GivenOptions, compose_types
 from evaladapt.contract.hooks import ENTRY_POINT_GROUP
-from evaladapt.contract.registry import Listing, StrategyType, adopt
+from evaladapt.contract.registry import StrategyType, adopt
+from evaladapt.system.entry_points import Listing
 
 
 def strategy_type(cls: type[Any], alias: str | None = None) -> StrategyType:

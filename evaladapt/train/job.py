@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.model.config import ModelConfig
 from evaladapt.train.loader import Source
 from evaladapt.train.schedule import Budget
@@ -20,7 +20,7 @@ class TrainJob:
     model: ModelConfig
     settings: TrainSettings
     sources: tuple[Source, ...]
-    tokenizer: Tokenizer
+    tokenizer: SentencePieceTokenizer
     budget: Budget
     out: Path
     seed: int = 0

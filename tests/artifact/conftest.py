@@ -1,6 +1,6 @@
 import pytest
 
-from evaladapt.data.tokenizer import train_tokenizer
+from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from evaladapt.train.checkpoint import NamedTensors, write_tensors
 from tests.artifact.golden_input import GOLDEN
 from tests.tiny import tiny_model

@@ -9,7 +9,7 @@ import torch
 
 from evaladapt.artifact import read_artifact
 from evaladapt.cli.main import invoke
-from evaladapt.data.tokenizer import train_tokenizer
+from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from tests.artifact.golden_input import GOLDEN
 from tests.tiny import tiny_model
 

@@ -5,7 +5,7 @@ import pytest
 from evaladapt.artifact import QuantisationPlan, write_artifact
 from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact
 from evaladapt.cli.main import invoke
-from evaladapt.data.tokenizer import train_tokenizer
+from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from tests.tiny import tiny_model
 
 WORDS = "a quick brown fox jumps over a lazy dog. "

@@ -4,7 +4,7 @@ import pytest
 
 from evaladapt.bench.quantise import SCHEMES, QuantiseRow, run
 from evaladapt.bench.report import BenchSettings
-from evaladapt.data.tokenizer import train_tokenizer
+from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from evaladapt.errors import UsageError
 from evaladapt.train.checkpoint import NamedTensors, write_tensors
 from tests.tiny import tiny_model

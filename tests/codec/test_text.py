@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from evaladapt.codec.problems import CodecError
 from evaladapt.codec.text import Spelling, blank_text, bytes_from_tokens, text_from_bytes, text_from_stream
 from evaladapt.data.stream import stream_from_documents
-from evaladapt.data.tokenizer import Tokenizer, train_tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer, train_tokenizer
 
 TOKENIZER = train_tokenizer(["Some words, and some words more.\n" * 20], 300)
 CONTEST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "tokenizers" / "fineweb_1024_bpe.model"
@@ -24,7 +24,7 @@ def rewriting_tokenizer():
         sentence_iterator=iter(["some words, and some words more. it is written."] * 20), model_writer=model,
         model_type="bpe", vocab_size=300, byte_fallback=True, hard_vocab_limit=False, minloglevel=2,
     )  # fmt: skip
-    return Tokenizer(model.getvalue())
+    return SentencePieceTokenizer(model.getvalue())
 
 
 def round_trip(content, tokenizer=TOKENIZER):
@@ -56,8 +56,8 @@ def test_bytes_that_are_no_utf8_cost_a_token_each_and_the_words_around_them_noth
 @pytest.mark.skipif(not CONTEST.exists(), reason=f"needs the contest's tokenizer at {CONTEST}")
 @pytest.mark.parametrize("content", AWKWARD)
 def test_text_that_the_contests_tokenizer_would_rewrite_comes_back_all_the_same(content):
-    round_trip(content.encode(), Tokenizer.load(CONTEST))
-    round_trip(content.encode() + b"\xff", Tokenizer.load(CONTEST))
+    round_trip(content.encode(), SentencePieceTokenizer.load(CONTEST))
+    round_trip(content.encode() + b"\xff", SentencePieceTokenizer.load(CONTEST))
 
 
 def test_text_that_a_tokenizer_would_rewrite_comes_back_all_the_same():
@@ -70,7 +70,7 @@ def test_text_that_a_tokenizer_would_rewrite_comes_back_all_the_same():
 
 
 def test_a_tokenizer_without_byte_pieces_is_told_apart(monkeypatch):
-    tokenizer = Tokenizer(TOKENIZER.model_bytes)
+    tokenizer = SentencePieceTokenizer(TOKENIZER.model_bytes)
     monkeypatch.setattr(tokenizer, "byte_piece_ids", frozenset(), raising=False)
     with pytest.raises(CodecError, match="byte_fallback"):
         text_from_bytes(b"\xff", tokenizer, "x")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from evaladapt.data.default_text import default_documents
-from evaladapt.data.tokenizer import Tokenizer, train_tokenizer
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer, train_tokenizer
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -26,4 +27,4 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def contest_tokenizer(data: Path) -> Tokenizer:
-    return Tokenizer.load(data / "tokenizers" / "fineweb_1024_bpe.model")
+    return SentencePieceTokenizer.load(data / "tokenizers" / "fineweb_1024_bpe.model")

@@ -6,14 +6,14 @@ import io
 
 import sentencepiece
 
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 
 WORDS = "the cat sat on the mat and the dog ran to the cat and the other dog sat down"
 
 
-def other_tokenizer(**options: object) -> Tokenizer:
+def other_tokenizer(words: str = WORDS, **options: object) -> SentencePieceTokenizer:
     """A tokenizer with sentencepiece's defaults (dummy prefix, extra spaces removed, NFKC) unless told otherwise."""
     model = io.BytesIO()
     settings = {"vocab_size": 300, "model_type": "bpe", "byte_fallback": True, "minloglevel": 2, **options}
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter([WORDS] * 4), model_writer=model, **settings)
-    return Tokenizer(model.getvalue())
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter([words] * 4), model_writer=model, **settings)
+    return SentencePieceTokenizer(model.getvalue())

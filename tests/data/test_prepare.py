@@ -18,6 +18,7 @@ from evaladapt.data.shards import stream_from_shards
 from evaladapt.data.stream import documents_from_tokens
 from evaladapt.data.text import read_documents
 from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.errors import DataError, EvaladaptError, UsageError
 from tests.data.models import other_tokenizer
 
@@ -38,7 +39,7 @@ def plan(tmp_path: Path, tokenizer: Tokenizer) -> Plan:
 
 def written(plan: Plan, split: str) -> list[str]:
     """The documents of a split, read back from its shards."""
-    tokenizer = Tokenizer.load(plan.out / "tokenizer.model")
+    tokenizer = SentencePieceTokenizer.load(plan.out / "tokenizer.model")
     stream = stream_from_shards(sorted(plan.out.glob(f"{split}_*.bin")), tokenizer)
     return [document.decode() for document in documents_from_tokens(stream.tokens, tokenizer)]
 

@@ -11,6 +11,7 @@ from evaladapt.data.shards import HEADER_BYTES, read_shard, read_shards, stream_
 from evaladapt.data.stream import stream_from_documents
 from evaladapt.data.text import read_documents
 from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.errors import DataError
 
 
@@ -127,4 +128,4 @@ def test_the_contest_shard_is_the_contest_text(data: Path, contest_tokenizer: To
     assert stream.targets == 504_572
     assert stream.text_sha256 == stream_from_documents(documents, contest_tokenizer, "text").text_sha256
     with pytest.raises(DataError, match="wrong tokenizer"):
-        stream_from_shards([shard], Tokenizer.load(data / "tokenizers" / "fineweb_8192_bpe.model"))
+        stream_from_shards([shard], SentencePieceTokenizer.load(data / "tokenizers" / "fineweb_8192_bpe.model"))

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaladapt.data import tokenizer as tokenizer_module
 from evaladapt.data.default_text import default_documents
-from evaladapt.data.tokenizer import Tokenizer, train_tokenizer
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers import sentencepiece as tokenizer_module
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer, train_tokenizer
 from evaladapt.errors import DataError
 from tests.data.models import other_tokenizer
 
@@ -90,16 +91,16 @@ def test_our_tokenizer_is_lossless_and_others_are_not(tokenizer: Tokenizer) -> N
 
 def test_contest_tokenizers_are_not_lossless(data: Path) -> None:
     for name in ("fineweb_1024_bpe.model", "fineweb_8192_bpe.model"):
-        assert not Tokenizer.load(data / "tokenizers" / name).lossless
+        assert not SentencePieceTokenizer.load(data / "tokenizers" / name).lossless
 
 
 @pytest.mark.parametrize("bytes_", [b"garbage", b"", b"\x0a", b"\xff" * 40])
 def test_a_file_that_is_no_model_is_a_data_error(tmp_path: Path, bytes_: bytes) -> None:
     with pytest.raises(DataError):
-        Tokenizer(bytes_)
+        SentencePieceTokenizer(bytes_)
     (tmp_path / "t.model").write_bytes(bytes_)
     with pytest.raises(DataError, match=r"t\.model"):
-        Tokenizer.load(tmp_path / "t.model")
+        SentencePieceTokenizer.load(tmp_path / "t.model")
 
 
 def test_a_model_without_bos_is_refused() -> None:
@@ -115,3 +116,11 @@ def test_a_lone_surrogate_is_a_data_error(tokenizer: Tokenizer) -> None:
 def test_too_little_text_for_the_vocabulary_is_a_data_error() -> None:
     with pytest.raises(DataError, match="5000 pieces"):
         train_tokenizer(["abc"], 5000)
+
+
+def test_a_tokenizer_without_a_piece_for_the_space_is_not_lossless() -> None:
+    identity = {"normalization_rule_name": "identity", "add_dummy_prefix": False, "remove_extra_whitespaces": False}
+    words = "thecatsatonthematandthedog" * 3
+    spaceless = other_tokenizer(words, **identity, vocab_size=280)
+    assert "▁" not in spaceless.pieces
+    assert not spaceless.lossless

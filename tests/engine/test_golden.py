@@ -5,7 +5,7 @@ import pytest
 from evaladapt.artifact import find_artifact, read_artifact
 from evaladapt.contract.composition import compose
 from evaladapt.data.stream import stream_from_documents
-from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.model.backend import transformer_from_tensors
 
@@ -32,7 +32,7 @@ def artifact():
 
 
 def charged(artifact, line: str) -> float:
-    stream = stream_from_documents(DOCUMENTS, Tokenizer(artifact.tokenizer_model), "golden")
+    stream = stream_from_documents(DOCUMENTS, SentencePieceTokenizer(artifact.tokenizer_model), "golden")
     options = {alias: given for alias, given in OPTIONS.items() if alias in ("sliding", *line.split(","))}
     model = transformer_from_tensors(artifact.model_config, artifact.tensors)
     return Engine(model, stream, compose(line.split(","), options), Settings()).run().nats

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from evaladapt.data.shards import write_shard
-from evaladapt.data.tokenizer import Tokenizer, train_tokenizer
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 
 WORDS = ("the", "river", "carries", "small", "boats", "down", "to", "a", "quiet", "harbour", "where", "they", "rest")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.processes import joined
 from evaladapt.model.config import ModelConfig
 from evaladapt.train.job import TrainJob
@@ -37,7 +38,7 @@ def main(root: Path, tokenizer: Path, out: Path) -> None:
     """Train as one of several processes."""
     torch.set_num_threads(1)
     with joined(torch.device("cpu")) as processes:
-        job = tiny_job(root, Tokenizer.load(tokenizer), out, rows=6, accumulate=2)
+        job = tiny_job(root, SentencePieceTokenizer.load(tokenizer), out, rows=6, accumulate=2)
         Trainer(job, ProgressReport(), processes).run()
 
 

@@ -2,8 +2,8 @@
 
 The file is a protocol buffer (sentencepiece_model.proto of the sentencepiece project): message ModelProto holds the
 NormalizerSpec in field 3, whose fields 2 to 5 say what happens to a text before it is cut into pieces. Read here by
-hand, so that protobuf is no dependency. :mod:`evaladapt.data.tokenizer` asks this to know whether a model keeps text
-whole.
+hand, so that protobuf is no dependency. ``sentencepiece`` asks this to know what a model does
+to text.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What the machine gives, asked for in one place: installed distributions, files, processes."""

@@ -20,8 +20,11 @@ class WeightHost(Host, Protocol):
     """Given to strategies that declared ``writes_weights``."""
 
     def parameters(self, pattern: str = "*") -> dict[str, Tensor]:
-        """The parameters whose names match a glob, without gradients: to be changed in place, restored by the engine.
+        """The parameters whose roles or names match a glob: to be changed in place, restored by the engine.
 
+        Roles are the same in every model family: ``attention.query``, ``.key``, ``.value``, ``.out``, ``mlp.up``,
+        ``.gate``, ``.down``, ``embedding``, ``head``, ``norm``; with ``.bias`` for what is added. A matrix that is
+        several of them at once has every one of those roles.
         To differentiate, make leaves that share their memory, ``leaf = parameter.detach().requires_grad_()``, and hand
         those to ``loss`` as overrides.
         """
@@ -40,5 +43,5 @@ class WeightHost(Host, Protocol):
         ...
 
     def layer_of(self, name: str) -> int | None:
-        """Number of the transformer layer a parameter belongs to, or None for embeddings and head."""
+        """Number of the layer a parameter belongs to; None outside layers and where the model does not say."""
         ...

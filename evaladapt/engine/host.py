@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
@@ -15,9 +14,8 @@ from evaladapt.contract.host import Host
 from evaladapt.contract.views import HIDDEN_TARGET
 from evaladapt.engine.processes import Processes, rows_of
 from evaladapt.errors import UsageError
-from evaladapt.model.backend import Backend
-
-LAYER_IN_NAME = re.compile(r"(?:^|\.)(?:layers|blocks)\.(\d+)\.")
+from evaladapt.model.backend import Backend, roles_of
+from evaladapt.model.roles import of_role
 
 
 class HeadHost:
@@ -42,10 +40,16 @@ class TrainingHost(HeadHost):
                 f"{type(model).__name__} is no torch module, so strategies that train weights cannot use it"
             )
         self._module = model
+        self._roles = roles_of(model)
 
     def parameters(self, pattern: str = "*") -> dict[str, Tensor]:
-        """The model's parameters whose names match a glob."""
-        return {name: tensor for name, tensor in self._model.named_parameters() if fnmatchcase(name, pattern)}
+        """The model's parameters whose roles or names match a glob."""
+        chosen = set(of_role(self._roles, pattern))
+        return {
+            name: tensor
+            for name, tensor in self._model.named_parameters()
+            if name in chosen or fnmatchcase(name, pattern)
+        }
 
     def loss(self, tokens: Tensor, targets: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
         """Mean negative log-likelihood in nats, with a graph.
@@ -74,8 +78,7 @@ class TrainingHost(HeadHost):
 
     def layer_of(self, name: str) -> int | None:
         """Number of the layer a parameter belongs to."""
-        found = LAYER_IN_NAME.search(name)
-        return int(found.group(1)) if found else None
+        return self._roles[name].layer if name in self._roles else None
 
 
 def host_for(capabilities: Capabilities, model: Backend, processes: Processes) -> Host:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from evaladapt.errors import ArtifactError, UsageError, near_miss
 from evaladapt.model.config import ModelConfig
+from evaladapt.model.roles import WeightRole
 from evaladapt.model.transformer import Transformer
 
 
@@ -63,6 +64,19 @@ class IncrementalBackend(Backend, Protocol):
         Equal to the last states of ``hidden`` over whole rows up to rounding, and bit for bit the same for the same
         sequence of calls.
         """
+
+
+@runtime_checkable
+class RoledBackend(Backend, Protocol):
+    """A model that says what its weights do; without it, strategies that train some layers or matrices are refused."""
+
+    def weight_roles(self) -> Mapping[str, WeightRole]:
+        """Role and layer of every name in ``named_parameters``."""
+
+
+def roles_of(model: Backend) -> Mapping[str, WeightRole]:
+    """What a model's weights do; nothing where it does not say."""
+    return model.weight_roles() if isinstance(model, RoledBackend) else {}
 
 
 def transformer_from_tensors(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Transformer:

@@ -20,6 +20,7 @@ from evaladapt.model.config import ModelConfig
 from evaladapt.model.embedding import BigramHash, Previous, SmearGate, ValueEmbedding
 from evaladapt.model.multi_token import MultiTokenHead
 from evaladapt.model.primitives import gaussian, norm
+from evaladapt.model.roles import EMBEDDING, HEAD, LAYER, WeightRole, layer_in
 from evaladapt.model.rope import RotaryTable, rotary_table
 from evaladapt.model.skips import UnetSkips
 
@@ -87,6 +88,11 @@ class Transformer(nn.Module):
         """Logits ``[B, S, V]`` in ``(-softcap, softcap)``: ``c tanh(z / c)``."""
         cap = self.config.logit_softcap
         return cap * torch.tanh(F.linear(hidden, self.embedding) / cap)
+
+    def weight_roles(self) -> dict[str, WeightRole]:
+        """A weight's role is its name inside its layer; the embedding is the head as well."""
+        roles = {name: WeightRole((LAYER.sub("", name),), layer_in(name)) for name, _ in self.named_parameters()}
+        return roles | {"embedding": WeightRole((EMBEDDING, HEAD))}
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits ``[B, S, V]`` of ``tokens [B, S]``."""

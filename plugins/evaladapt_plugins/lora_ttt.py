@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import cast
 
 import torch
@@ -47,8 +46,8 @@ class LoraTttOptions:
     alpha: float = option(8.0, "adapters are scaled by alpha / rank", above=0)
     warm_a: bool = option(False, "keep A from document to document and start only B over")
     weights: str = option(
-        "*.query,*.key,*.value,*.out,*.up,*.down,embedding",
-        "matrices that are adapted: glob patterns of parameter names, separated by commas",
+        "attention.*,mlp.*,embedding",
+        "matrices that are adapted: patterns of roles or of parameter names, separated by commas",
     )
     chunk: int = option(64, "targets scored before the adapters train on them", minimum=1)
     context: int | None = option(None, "most tokens read for a chunk; none: the model's training window", minimum=1)
@@ -106,17 +105,13 @@ class LoraTtt:
         """Choose the matrices; the adapters are drawn when the first document begins."""
         self._context = self._options.context or run.model.context
         self._text = self._text.to(run.device)
-        patterns = self._options.weights.split(",")
-        parameters = cast(WeightHost, host).parameters()
-        self._shapes = {
-            name: (one.shape[0], one.shape[1])
-            for name, one in parameters.items()
-            if one.ndim == 2 and any(fnmatchcase(name, pattern.strip()) for pattern in patterns)
-        }
+        weights = cast(WeightHost, host)
+        chosen = {name for one in self._options.weights.split(",") for name in weights.parameters(one.strip())}
+        matrices = {name: one for name, one in weights.parameters().items() if one.ndim == 2}
+        self._shapes = {name: (one.shape[0], one.shape[1]) for name, one in matrices.items() if name in chosen}
         if not self._shapes:
-            matrices = ", ".join(name for name, one in parameters.items() if one.ndim == 2)
             raise UsageError(
-                f"lora-ttt.weights={self._options.weights!r} names none of the model's matrices: {matrices}"
+                f"lora-ttt.weights={self._options.weights!r} names none of the model's matrices: {', '.join(matrices)}"
             )
 
     @hookimpl

@@ -102,7 +102,13 @@ class ScoreFirstTraining:
         weights = cast(WeightHost, host)
         self._sequence = run.model.context
         self._chunks_in_all = math.ceil(run.stream.targets / self._options.chunk)
-        trained = {name: one for name, one in weights.parameters().items() if self._trains(weights.layer_of(name))}
+        layers = {name: weights.layer_of(name) for name in weights.parameters()}
+        if self._options.freeze and not any(layer is not None for layer in layers.values()):
+            raise UsageError(
+                f"freeze={self._options.freeze} needs the layer of every weight, and this model does not say them"
+                " (weight_roles of its backend). Leave freeze at 0 to train all of it"
+            )
+        trained = {name: one for name, one in weights.parameters().items() if self._trains(layers[name])}
         if not trained:
             raise UsageError(
                 f"freeze={self._options.freeze} leaves nothing to train: the model has {run.model.layers} layers."

@@ -1,4 +1,4 @@
-"""Imports run downwards only: cli, bench, testing, then audit, codec, train, engine, contract and model, data."""
+"""Imports run downwards only: cli, bench, testing, then audit, codec, train, engine, and so on down to system."""
 
 import ast
 import subprocess
@@ -13,10 +13,10 @@ BELOW = {
     "system": {"errors"},
     "toolbox": {"errors"},
     "contract": {"errors", "system"},
-    "data": {"errors"},
+    "data": {"errors", "system"},
     "model": {"errors", "system", "data", "toolbox"},
-    "artifact": {"errors", "data"},
-    "calibration": {"errors", "data", "model"},
+    "artifact": {"errors", "system", "data"},
+    "calibration": {"errors", "system", "data", "model"},
 }
 BELOW["engine"] = {"errors", "system", "data", "model", "artifact", "contract"}
 BELOW["train"] = BELOW["codec"] = BELOW["audit"] = {*BELOW["engine"], "engine", "toolbox"}

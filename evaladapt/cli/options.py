@@ -73,8 +73,8 @@ def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
     from evaladapt.engine.frozen import load_frozen
     from evaladapt.engine.loop import Settings
     from evaladapt.engine.parts import mode_named
-    from evaladapt.engine.processes import own_device
     from evaladapt.model.device import choose_device
+    from evaladapt.system.processes import own_device
 
     composition = compose(chosen.names, chosen.options, allow_noncausal=given.allow_noncausal)
     frozen = load_frozen(artifact, own_device(choose_device(given.device)))

@@ -56,8 +56,8 @@ def run(
     from evaladapt.cli.progress import RunProgress
     from evaladapt.cli.run_table import run_table
     from evaladapt.codec.side import charge_claim
-    from evaladapt.engine.processes import joined
     from evaladapt.engine.record import NONCAUSAL, VIOLATED, RunRecord, write_record
+    from evaladapt.system.processes import joined
 
     device = next(iter(dict(request.model.named_parameters()).values())).device
     with joined(device) as processes:

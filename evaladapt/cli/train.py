@@ -61,8 +61,8 @@ def train(
     path = config or preset_path(preset or "tiny")
 
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-    from evaladapt.engine.processes import joined, own_device
     from evaladapt.model.device import choose_device
+    from evaladapt.system.processes import joined, own_device
     from evaladapt.train.job import TrainJob
     from evaladapt.train.loader import Source
     from evaladapt.train.reporting import ProgressReport

@@ -17,7 +17,6 @@ from evaladapt.contract.composition import Composition
 from evaladapt.data.stream import TokenStream
 from evaladapt.engine.loop import Engine, Journal, Outcome, Progress, Settings
 from evaladapt.engine.paired import paired_difference
-from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.engine.record import (
     CAUSAL,
     NONCAUSAL,
@@ -35,6 +34,7 @@ from evaladapt.engine.record import (
 from evaladapt.engine.weights import digest
 from evaladapt.errors import ContractViolation
 from evaladapt.model.backend import Backend
+from evaladapt.system.processes import ALONE, Processes
 
 BASE, ADAPTED = "base", "adapted"
 

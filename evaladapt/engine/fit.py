@@ -16,10 +16,10 @@ from evaladapt.engine.clock import Clock
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.lanes import Lane, Passage, first_row
 from evaladapt.engine.parts import Part
-from evaladapt.engine.processes import Processes
 from evaladapt.engine.source import SideChannel
 from evaladapt.errors import UsageError
 from evaladapt.model.backend import Backend
+from evaladapt.system.processes import Processes
 
 
 class Fitting:

@@ -12,10 +12,10 @@ from torch.func import functional_call
 from evaladapt.contract.capabilities import Capabilities
 from evaladapt.contract.host import Host
 from evaladapt.contract.views import HIDDEN_TARGET
-from evaladapt.engine.processes import Processes, rows_of
 from evaladapt.errors import UsageError
 from evaladapt.model.backend import Backend, roles_of
 from evaladapt.model.roles import of_role
+from evaladapt.system.processes import Processes, rows_of
 
 
 class HeadHost:

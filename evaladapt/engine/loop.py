@@ -22,7 +22,6 @@ from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.ledger import Ledger, LedgerFile
 from evaladapt.engine.parts import PARTS, Mode, Part, share, targets_by_process
 from evaladapt.engine.predict import Prediction, Predictor
-from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.engine.replicas import compare_replicas
 from evaladapt.engine.snapshot import Snapshot, read_snapshot, write_snapshot
 from evaladapt.engine.source import SideChannel, TargetCoder, TokenSource
@@ -30,6 +29,7 @@ from evaladapt.engine.weights import Weights
 from evaladapt.engine.windows import Batch, batches, covering, cut_at_documents
 from evaladapt.errors import DataError, UsageError
 from evaladapt.model.backend import Backend
+from evaladapt.system.processes import ALONE, Processes
 
 SNAPSHOT_SECONDS = 30.0
 CODER = "the coder"

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
 from evaladapt.contract.views import Window
-from evaladapt.engine.processes import rows_of
 from evaladapt.engine.windows import Batch
 from evaladapt.errors import UsageError
+from evaladapt.system.processes import rows_of
 
 Mode = Literal["block", "step"]
 

@@ -20,11 +20,11 @@ from evaladapt.engine.host import host_for
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.lanes import Lane, Passage, gather
 from evaladapt.engine.parts import Mode, Part
-from evaladapt.engine.processes import Processes
 from evaladapt.engine.source import SideChannel
 from evaladapt.engine.trail import Distributions, TrailLog
 from evaladapt.engine.weights import Weights
 from evaladapt.model.backend import Backend
+from evaladapt.system.processes import Processes
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from evaladapt.engine.callers import Caller
-from evaladapt.engine.processes import Processes
 from evaladapt.errors import ContractViolation
+from evaladapt.system.processes import Processes
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-5
 """How far copies may drift apart: the same arithmetic on the same numbers, though perhaps on another device."""

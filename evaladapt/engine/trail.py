@@ -17,7 +17,7 @@ from evaladapt.engine.charge import charge_all
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.lanes import Passage, but_last
 from evaladapt.engine.parts import targets_by_process
-from evaladapt.engine.processes import Processes
+from evaladapt.system.processes import Processes
 
 Fold = Callable[[Tensor, Tensor], Tensor]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from evaladapt.engine.processes import Processes, rows_of
 from evaladapt.errors import UsageError
+from evaladapt.system.processes import Processes, rows_of
 from evaladapt.train.loader import TokenBatch
 
 

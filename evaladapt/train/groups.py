@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from evaladapt.engine.processes import ALONE, Processes
 from evaladapt.errors import DataError
+from evaladapt.system.processes import ALONE, Processes
 from evaladapt.train.muon import Muon
 from evaladapt.train.precision import product_type
 from evaladapt.train.settings import TrainSettings

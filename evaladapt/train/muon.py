@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from evaladapt.engine.processes import ALONE, Processes, rows_of
+from evaladapt.system.processes import ALONE, Processes, rows_of
 from evaladapt.toolbox.orthogonal import orthogonalise
 
 

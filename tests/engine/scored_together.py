@@ -12,7 +12,7 @@ from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.engine import loop
 from evaladapt.engine.loop import Engine, Journal, Settings
-from evaladapt.engine.processes import Processes, joined
+from evaladapt.system.processes import Processes, joined
 from evaladapt.testing.compositions import composition_of
 from tests.tiny import random_stream, tiny_model
 

@@ -9,9 +9,9 @@ from evaladapt.engine.clock import Clock
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.parts import PARTS
 from evaladapt.engine.predict import Predictor
-from evaladapt.engine.processes import ALONE
 from evaladapt.engine.weights import Weights
 from evaladapt.engine.windows import Batch
+from evaladapt.system.processes import ALONE
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import EVERY_KIND, StreamUnigram, Train, WindowBias
 from tests.tiny import random_stream, tiny_model

@@ -14,9 +14,9 @@ from evaladapt.contract.views import HIDDEN_TARGET
 from evaladapt.engine.host import TrainingHost
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import block_parts, share, targets_by_process
-from evaladapt.engine.processes import ALONE, Alone, own_device, rows_of
 from evaladapt.engine.windows import Batch
 from evaladapt.errors import UsageError
+from evaladapt.system.processes import ALONE, Alone
 from evaladapt.testing.compositions import composition_of
 from tests.engine.scored_together import BATCH, LINES, Strategy, score
 from tests.processes import run_together
@@ -33,15 +33,6 @@ class OneOf(Alone):
 
     def __init__(self, rank, count):
         self.rank, self.count = rank, count
-
-
-@given(st.integers(1, 40), st.integers(1, 9))
-def test_every_row_has_one_process_and_every_process_a_row(rows, processes):
-    shares = [rows_of(rank, processes, rows) for rank in range(processes)]
-    assert [row for one in shares if one.own for row in range(one.first, one.stop)] == list(range(rows))
-    sizes = [one.stop - one.first for one in shares]
-    assert min(sizes) >= 1
-    assert max(sizes) <= -(-rows // processes)
 
 
 @given(window_rows(), st.integers(1, 5))
@@ -154,16 +145,3 @@ def test_step_mode_and_peeking_are_refused():
     peeking = composition_of(Peeks, allow_noncausal=True)
     with pytest.raises(UsageError, match=r"peeks would peek: .* one process"):
         Engine(tiny_model(), random_stream(), peeking, processes=OneOf(0, 2))
-
-
-def test_one_gpu_is_not_shared(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert own_device(torch.device("cpu")) == torch.device("cpu")
-    with pytest.raises(UsageError, match="names one GPU"):
-        own_device(torch.device("cuda:0"))
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert own_device(torch.device("cuda")) == torch.device("cuda:1")
-    monkeypatch.setenv("LOCAL_RANK", "2")
-    with pytest.raises(UsageError, match="has 2 GPUs"):
-        own_device(torch.device("cuda"))

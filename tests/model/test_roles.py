@@ -3,9 +3,9 @@ import torch
 
 from evaladapt.contract.capabilities import Capabilities, Stage
 from evaladapt.engine.host import host_for
-from evaladapt.engine.processes import ALONE
 from evaladapt.model.backend import RoledBackend, roles_of
 from evaladapt.model.roles import OTHER, WeightRole, layer_in, of_role, roles_from_names
+from evaladapt.system.processes import ALONE
 from tests.model.features import CONFIGS, stirred_model
 from tests.tiny import tiny_model
 

@@ -8,8 +8,8 @@ import torch
 
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.processes import joined
 from evaladapt.model.config import ModelConfig
+from evaladapt.system.processes import joined
 from evaladapt.train.job import TrainJob
 from evaladapt.train.loader import Source
 from evaladapt.train.reporting import ProgressReport

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from evaladapt.engine.processes import Alone
 from evaladapt.errors import UsageError
+from evaladapt.system.processes import Alone
 from evaladapt.train.checkpoint import read_tensors
 from evaladapt.train.gradients import RowSplit, backpropagate
 from evaladapt.train.loader import TokenBatch

@@ -7,6 +7,7 @@ engine and the trainer use it; a process that works alone meets nobody.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -155,6 +156,11 @@ class Group:
             for one, mean in zip(bucket, means, strict=True):
                 one.copy_(mean.view(one.shape))
 
+    def meet(self) -> None:
+        """Wait until everybody is here, so that nobody leaves while another one still reads from it."""
+        with self._meeting():
+            dist.barrier()
+
     @property
     def _device(self) -> torch.device:
         return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
@@ -218,6 +224,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    _import_what_would_keep_the_group()
     try:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     except ValueError as error:
@@ -227,12 +234,23 @@ def joined(device: torch.device) -> Iterator[Processes]:
         ) from error
     except RuntimeError as error:
         raise ProcessLost(f"the processes could not be joined: {str(error).splitlines()[0]}") from error
+    group = Group()
     try:
-        yield Group()
+        yield group
+        group.meet()
     except BaseException:
-        # nccl would wait for the others to say goodbye. gloo does not, and its threads abort an interpreter that ends
-        # before they do.
+        # nccl would wait for the others to say goodbye; gloo does not.
         if dist.get_backend() == "gloo":
             dist.destroy_process_group()
         raise
     dist.destroy_process_group()
+
+
+def _import_what_would_keep_the_group() -> None:
+    """Import ``torch.distributed.nn`` while there is no group.
+
+    Its functions have the group of the moment as a default argument. Imported inside the block, as the compiler and
+    the optimisers do, they would hold the group after it was destroyed, and with it gloo's threads: an interpreter
+    that ends before its threads do is aborted.
+    """
+    importlib.import_module("torch.distributed.nn.functional")

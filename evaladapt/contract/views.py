@@ -20,7 +20,7 @@ HIDDEN_TARGET = -100
 """Stands where a target is not visible; the value `torch.nn.functional.cross_entropy` ignores."""
 
 NO_TOKEN = -1
-"""Stands where a context reaches back before the batch's first window."""
+"""Stands where a context reaches back before everything that the windows of the batch hold."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Query:
     def preceding(self, k: int) -> Tensor:
         """The ``k`` tokens before every target, oldest first: [B,S,k] int64.
 
-        ``NO_TOKEN`` stands where the context would reach before the start of the batch's first window, and in padding.
+        ``NO_TOKEN`` stands where the context would reach before everything that the batch's windows hold, and in padding.
         """
         index = self.positions.unsqueeze(-1) - torch.arange(k, 0, -1, device=self.positions.device)
         reachable = (index >= self._prefix_start) & self.valid.unsqueeze(-1)

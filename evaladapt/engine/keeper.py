@@ -81,7 +81,7 @@ class Keeper:
     def query(self, positions: Tensor, part: Part) -> Query:
         """The query for targets at ``positions`` [B,S], with a copy of the prefix of the last of them."""
         valid = positions != PADDING
-        prefix_start = part.batch.windows[0].start
+        prefix_start = min(window.start for window in part.batch.windows)
         last = int(positions.max()) if positions.numel() else PADDING
         prefix_stop = max(last, prefix_start + 1)
         documents = torch.from_numpy(self._documents[prefix_start:prefix_stop].astype(np.int64)).to(self._device)

@@ -1,8 +1,9 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaladapt.contract import Capabilities, Stage
+from evaladapt.contract import Capabilities, Stage, Window
 from evaladapt.engine.keeper import FILLER, PADDING, Keeper
 from evaladapt.engine.parts import block_parts, step_parts
 from evaladapt.engine.windows import Batch
@@ -54,18 +55,31 @@ def test_a_past_shows_the_targets_of_the_mask_and_no_other(windows, scope, colum
 
 
 @given(window_rows(), st.integers(1, 12))
-def test_a_query_reaches_back_to_the_first_window_and_no_target_is_in_it(windows, k):
+def test_a_query_reaches_back_to_the_earliest_token_of_its_windows_and_no_target_is_in_it(windows, k):
     for part in (*block_parts(Batch(0, tuple(windows))), *step_parts(Batch(0, tuple(windows)))):
         positions = keeper().span_positions(part)
         query = keeper().query(positions, part)
         before = query.preceding(k)
         for row, column in query.valid.nonzero().tolist():
             target = int(positions[row, column])
-            first = max(windows[0].start, target - k)
+            first = max(min(window.start for window in windows), target - k)
             missing = k - (target - first)
             assert before[row, column].tolist() == [-1] * missing + TOKENS[first:target].tolist()
             assert int(query.documents[row, column]) == STREAM.documents[target - 1]
         assert bool((before[~query.valid] == -1).all())
+
+
+@pytest.mark.parametrize("parts", [block_parts, step_parts])
+def test_rows_whose_starts_are_not_in_order_know_their_documents(parts):
+    """A plan may have a later row start earlier; 61 is the BOS of the second document of the stream."""
+    windows = (Window(70, 75, 80), Window(50, 80, 90))
+    for part in parts(Batch(0, windows)):
+        for columns in (keeper().span_positions(part), keeper().past_positions(part.windows, 25)):
+            query = keeper().query(columns, part)
+            for row, column in query.valid.nonzero().tolist():
+                target = int(columns[row, column])
+                assert int(query.documents[row, column]) == STREAM.documents[target - 1]
+                assert query.preceding(1)[row, column].tolist() == [TOKENS[target - 1]]
 
 
 @given(window_rows())

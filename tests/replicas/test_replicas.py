@@ -14,7 +14,7 @@ from evaladapt_plugins.slot_lbfgs import SlotLbfgs
 from evaladapt_replicas.joint_fit import Lbfgs, minimise_jointly
 from evaladapt_replicas.replica_675 import Replica675
 from evaladapt_replicas.replica_1128 import Replica1128
-from evaladapt_replicas.replica_1318 import Replica1318
+from evaladapt_replicas.replica_1318 import Replica1318, Replica1318Options
 from evaladapt_replicas.replica_1350 import Replica1350, Replica1350Options
 from evaladapt_replicas.replica_1372 import Replica1372, Replica1372Options
 from evaladapt_replicas.shared_delta import before_spans
@@ -94,6 +94,21 @@ def test_the_context_mask_stops_at_the_span_and_is_as_long_as_it():
     past = Past(positions, positions, positions > 0, positions, in_span)
     assert positions[before_spans(past, None)].tolist() == [4, 5, 8]
     assert positions[before_spans(past, 3)].tolist() == [3, 4, 5, 6, 7, 8]
+
+
+def test_the_published_focus_is_the_same_for_a_window_that_scores_all_it_holds():
+    """The first window scores every target it has; it too is fitted to the last few, without the very last."""
+    chosen = []
+
+    class Watched(Replica1318):
+        def _fit_where(self, mask, past, settings, clamp):
+            chosen.append(past.positions[mask].tolist())
+
+    positions = torch.arange(1, 21).view(1, -1)
+    past = Past(positions, positions, positions > 0, positions, positions > 0, logits=torch.zeros(1, 20, 30))
+    Watched(Replica1318Options(focal=8)).adapt(past)
+    assert chosen == [list(range(13, 20))]
+    assert Replica1318Options().focal == 128
 
 
 def test_two_phases_without_weighting_end_near_one_long_phase():

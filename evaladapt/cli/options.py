@@ -102,7 +102,7 @@ def split_names(text: str) -> tuple[str, ...]:
 def split_assignment(text: str) -> tuple[str, str, str]:
     """Split ``alias.key=value`` into its three parts."""
     left, equals, value = text.partition("=")
-    alias, dot, key = left.partition(".")
+    alias, dot, key = left.rpartition(".")
     if not (equals and dot and alias and key):
         raise UsageError(f"option {text!r} is not of the form alias.key=value, as in: -o ttt.epochs=2")
     return alias.strip(), key.strip(), value.strip()

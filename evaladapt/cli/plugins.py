@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from textwrap import indent
 from typing import Any
 
 import click
@@ -36,6 +37,24 @@ def list_strategies(as_json: bool) -> None:
     for row in rows:
         click.echo(f"{row['alias']:{width}}  {row['distribution']} {row['version']}  ({row['object']})")
     click.echo("Next: evaladapt plugins show NAME")
+
+
+@plugins.command("hooks")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def hooks(as_json: bool) -> None:
+    """Show every hook of a strategy and the arguments it may ask for."""
+    from evaladapt.contract.hooks import StrategyHooks
+    from evaladapt.contract.rules import hook_arguments
+
+    summaries = {name: inspect.getdoc(getattr(StrategyHooks, name)) or "" for name in hook_arguments()}
+    if as_json:
+        rows = [{"hook": name, "arguments": arguments, "summary": summaries[name]}
+                for name, arguments in hook_arguments().items()]  # fmt: skip
+        click.echo(json.dumps({"hooks": rows}))
+        return
+    for name, arguments in hook_arguments().items():
+        click.echo(f"{name}({', '.join(arguments)})\n{indent(summaries[name], '    ')}\n")
+    click.echo("A strategy takes those that it needs, and asks for those of their arguments that it needs, by name.")
 
 
 @plugins.command("show")

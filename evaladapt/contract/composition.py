@@ -19,15 +19,20 @@ GivenOptions = Mapping[str, Mapping[str, object]]
 
 @dataclass(frozen=True)
 class Member:
-    """One strategy of a composition with its options."""
+    """One strategy of a composition with its options.
+
+    Its alias is unique in the composition: that of its entry point, or ``name``, which is ``distribution:alias``, where
+    another distribution's strategy of the same alias takes part.
+    """
 
     type: StrategyType
     options: Any
+    name: str | None = None
 
     @property
     def alias(self) -> str:
-        """Name in the composition, unique."""
-        return self.type.alias
+        """What it is called in the composition."""
+        return self.name or self.type.alias
 
     @property
     def capabilities(self) -> Capabilities:
@@ -58,8 +63,13 @@ class Composition:
 
     @property
     def line(self) -> str:
-        """What one writes after ``--plugins`` to get this composition."""
+        """The members by their names; where it shall mean the same anywhere, ``qualified`` says it."""
         return ",".join(member.alias for member in self.members)
+
+    @property
+    def qualified(self) -> str:
+        """What one writes after ``--plugins`` to get this composition, whatever else is installed."""
+        return ",".join(member.type.listing.qualified for member in self.members)
 
     def base(self) -> Composition:
         """The plan alone: what the adapted score is compared with."""
@@ -93,17 +103,27 @@ def compose_types(
     _refuse_wrong_order(types)
     if not allow_noncausal:
         _refuse_peeking(types)
-    given = _by_alias(types, options or {})
+    names = _names(types)
+    given = _by_name(types, names, options or {})
     return Composition(
-        tuple(Member(one, build_options(one.alias, one.options, given.get(one.alias, {}))) for one in types)
+        tuple(
+            Member(one, build_options(name, one.options, given.get(name, {})), name)
+            for one, name in zip(types, names, strict=True)
+        )
     )
 
 
-def _refuse_repetition(types: Sequence[StrategyType]) -> None:
+def _names(types: Sequence[StrategyType]) -> list[str]:
+    """What the strategies are called in the composition."""
     aliases = [one.alias for one in types]
-    for alias in aliases:
-        if aliases.count(alias) > 1:
-            raise UsageError(f"strategy {alias!r} is named twice; a composition holds each strategy once")
+    return [one.alias if aliases.count(one.alias) == 1 else one.listing.qualified for one in types]
+
+
+def _refuse_repetition(types: Sequence[StrategyType]) -> None:
+    names = [one.listing.qualified for one in types]
+    for one in types:
+        if names.count(one.listing.qualified) > 1:
+            raise UsageError(f"strategy {one.alias!r} is named twice; a composition holds each strategy once")
 
 
 def _refuse_two_plans(types: Sequence[StrategyType]) -> None:
@@ -138,14 +158,14 @@ def _refuse_peeking(types: Sequence[StrategyType]) -> None:
         )
 
 
-def _by_alias(types: Sequence[StrategyType], options: GivenOptions) -> GivenOptions:
-    """Options keyed by alias, accepting ``distribution:alias`` too."""
-    aliases = {one.alias: one.alias for one in types} | {one.listing.qualified: one.alias for one in types}
-    for name in options:
-        if name not in aliases:
-            taking_part = ", ".join(one.alias for one in types)
+def _by_name(types: Sequence[StrategyType], names: Sequence[str], options: GivenOptions) -> GivenOptions:
+    """Options by the names of the composition, accepting ``distribution:alias`` for every strategy."""
+    qualified = {one.listing.qualified: name for one, name in zip(types, names, strict=True)}
+    known = qualified | {name: name for name in names}
+    for given in options:
+        if given not in known:
             raise UsageError(
-                f"an option is set for {name!r}, which takes no part in this run."
-                f"{near_miss(name, aliases)} Taking part: {taking_part}"
+                f"an option is set for {given!r}, which takes no part in this run."
+                f"{near_miss(given, known)} Taking part: {', '.join(names)}"
             )
-    return {aliases[name]: given for name, given in options.items()}
+    return {known[given]: values for given, values in options.items()}

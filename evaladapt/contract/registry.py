@@ -11,14 +11,13 @@ from typing import Any
 
 import pluggy
 
-from evaladapt.contract.capabilities import CONTRACT_VERSION, Capabilities, Stage
-from evaladapt.contract.hooks import ENTRY_POINT_GROUP, PROJECT, TRANSFORMS, StrategyHooks
+from evaladapt.contract.capabilities import CONTRACT_VERSION, Capabilities
+from evaladapt.contract.hooks import ENTRY_POINT_GROUP, PROJECT, StrategyHooks
 from evaladapt.contract.options import NoOptions
+from evaladapt.contract.rules import hook_faults, misplaced_hooks, misspelt_attributes
 from evaladapt.errors import EvaladaptError, PluginError, near_miss
 from evaladapt.system import entry_points
 from evaladapt.system.entry_points import Listing
-
-TRANSFORM_OF_STAGE = {Stage.HIDDEN: "transform_hidden", Stage.LOGITS: "transform_logits", Stage.PROBS: "mix"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ def adopt(cls: object, listing: Listing) -> StrategyType:
     """
     if not isinstance(cls, type):
         raise _broken(listing, f"its entry point names {listing.entry_point.value}, which is not a class")
+    _refuse(listing, misspelt_attributes(cls))
     version = getattr(cls, "contract_version", None)
     if version != CONTRACT_VERSION:
         said = "does not say" if version is None else f"is {version}"
@@ -92,14 +92,13 @@ def adopt(cls: object, listing: Listing) -> StrategyType:
     options = getattr(cls, "Options", NoOptions)
     if not (dataclasses.is_dataclass(options) and isinstance(options, type)):
         raise _broken(listing, "its Options is not a dataclass")
+    _refuse(listing, capabilities.faults() + hook_faults(cls))
     hooks = implemented_hooks(cls, listing)
-    faults = capabilities.faults() + _misplaced_hooks(capabilities, hooks)
-    if faults:
-        raise _broken(listing, "; ".join(faults))
+    _refuse(listing, misplaced_hooks(capabilities, hooks))
     return StrategyType(listing, cls, capabilities, options, hooks)
 
 
-def implemented_hooks(plugin: object, listing: Listing) -> frozenset[str]:
+def implemented_hooks(cls: type[Any], listing: Listing) -> frozenset[str]:
     """Names of the hooks of a class, after pluggy has compared their arguments with the specification.
 
     A manager that met a validation error still holds the plugin, so a fresh one is made for every check.
@@ -107,26 +106,11 @@ def implemented_hooks(plugin: object, listing: Listing) -> frozenset[str]:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(StrategyHooks)
     try:
-        manager.register(plugin, name=listing.alias)
+        manager.register(cls, name=listing.alias)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise _broken(listing, f"{error}. The hooks and their arguments are in plugins/README.md") from None
-    return frozenset(caller.name for caller in manager.get_hookcallers(plugin) or [])
-
-
-def _misplaced_hooks(capabilities: Capabilities, hooks: frozenset[str]) -> list[str]:
-    """A strategy acts at its own stage only; otherwise the order of a composition would mean nothing."""
-    allowed = TRANSFORM_OF_STAGE.get(capabilities.stage)
-    found = [
-        f"it implements {hook}, which stage {capabilities.stage} does not have"
-        for hook in TRANSFORMS
-        if hook in hooks and hook != allowed
-    ]
-    if ("plan" in hooks) != (capabilities.stage == Stage.PLAN):
-        found.append("the hook plan and stage plan go together")
-    if "state" in hooks and "restore" not in hooks:
-        found.append("it implements state but not restore, so an interrupted run could not continue")
-    return found
+        raise _broken(listing, str(error)) from None
+    return frozenset(caller.name for caller in manager.get_hookcallers(cls) or [])
 
 
 def _import(listing: Listing) -> Any:
@@ -140,6 +124,11 @@ def _import(listing: Listing) -> Any:
             f"importing {listing.entry_point.value} failed with {type(error).__name__}: {error}."
             f" Mend or remove it: pip uninstall {listing.distribution}",
         ) from error
+
+
+def _refuse(listing: Listing, faults: list[str]) -> None:
+    if faults:
+        raise _broken(listing, "; ".join(faults))
 
 
 def _broken(listing: Listing, reason: str) -> PluginError:

@@ -157,7 +157,7 @@ class Query:
     def preceding(self, k: int) -> Tensor:
         """The ``k`` tokens before every target, oldest first: [B,S,k] int64.
 
-        ``NO_TOKEN`` stands where the context would reach before everything that the batch's windows hold, and in padding.
+        ``NO_TOKEN`` stands where the context would reach before all that the batch's windows hold, and in padding.
         """
         index = self.positions.unsqueeze(-1) - torch.arange(k, 0, -1, device=self.positions.device)
         reachable = (index >= self._prefix_start) & self.valid.unsqueeze(-1)

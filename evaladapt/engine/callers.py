@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import traceback
 from typing import Any
 
 import pluggy
@@ -22,6 +24,7 @@ class Caller:
         self.capabilities: Capabilities = member.capabilities
         self.rng = Rng(seed, member.alias)
         self._clock = clock
+        self._package = member.type.cls.__module__.partition(".")[0]
         self._plugin = self._blamed("its constructor", member.type.cls, member.options)
         manager.register(self._plugin, name=member.alias)
         self._implementations = {
@@ -62,7 +65,25 @@ class Caller:
         except EvaladaptError:
             raise
         except Exception as error:  # anything a stranger's code raises ends the run under that strategy's name
-            raise PluginError(f"strategy {self.alias!r} raised {type(error).__name__} in {where}: {error}") from error
+            raised = f"strategy {self.alias!r} raised {type(error).__name__} in {where}: {error}."
+            raise PluginError(
+                f"{raised}{_place(error, self._package)}"
+                " With EVALADAPT_TRACEBACK=1 it shows all of the calls that led there"
+            ) from error
+
+
+def _place(error: Exception, package: str) -> str:
+    """`` At file, line 3: code.`` of the last call inside a package, where there is one."""
+    calls = [
+        (call, line)
+        for call, line in traceback.walk_tb(error.__traceback__)
+        if call.f_globals.get("__name__", "").partition(".")[0] == package
+    ]
+    if not calls:
+        return ""
+    call, line = calls[-1]
+    file = call.f_code.co_filename
+    return f" At {file}, line {line}: {linecache.getline(file, line).strip()}."
 
 
 def build_callers(composition: Composition, seed: int, clock: Clock) -> tuple[Caller, ...]:

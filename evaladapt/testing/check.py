@@ -33,7 +33,7 @@ Kind = Literal["toy", "transformer"]
 VOCABULARY = {"toy": 8, "transformer": 24}
 CONTEXT, STRIDE, ROWS = 16, 4, 3
 TEXT = (41, 26)
-README = "plugins/README.md shows every hook with its arguments; evaladapt plugins show NAME shows a strategy at work"
+HELP = "evaladapt plugins hooks shows every hook with its arguments, evaladapt plugins show NAME a strategy at work"
 
 
 class StrategyFailsContract(AssertionError):
@@ -155,7 +155,7 @@ def _complain(cls: type[Any], checked: Sequence[Checked], may_do_nothing: bool) 
     failed = [finding for one in checked for finding in one.findings if finding.outcome == FAIL]
     if failed:
         lessons = "\n\n".join(_lesson(finding) for finding in _one_a_probe(failed))
-        raise StrategyFailsContract(f"{cls.__name__} breaks the contract.\n\n{lessons}\n\n{README}.")
+        raise StrategyFailsContract(f"{cls.__name__} breaks the contract.\n\n{lessons}\n\n{HELP}.")
     idle = [one.kind for one in checked for finding in one.findings
             if finding.probe == "EFFECT" and finding.outcome == NOT_COVERED]  # fmt: skip
     if idle and not may_do_nothing:
@@ -184,4 +184,4 @@ def _lesson(finding: Finding) -> str:
 
 
 def _refused(cls: type[Any], why: str) -> str:
-    return f"{cls.__name__}: {why}\n\n{README}."
+    return f"{cls.__name__}: {why}\n\n{HELP}."

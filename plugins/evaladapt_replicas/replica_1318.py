@@ -22,8 +22,8 @@ from evaladapt_replicas.shared_delta import SharedLogitDelta
 class Replica1318Options:
     """Options of ``replica-1318``; the defaults are the published values."""
 
-    focal: int = option(128, "last targets of a window, of which the very last is left out, that are fitted to; twice as"
-                             " many as a window scores, at the published stride of 64", minimum=2)  # fmt: skip
+    focal: int = option(128, "last targets of a window, of which the very last is left out, that are fitted to; twice"
+                             " as many as a window scores, at the published stride of 64", minimum=2)  # fmt: skip
     iterations: int = option(25, "iterations of L-BFGS", minimum=1)
     history: int = option(20, "pairs it remembers", minimum=1)
     clamp: float = option(5.0, "largest absolute value of a number of delta, in nats", above=0)

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -70,6 +70,26 @@ def test_a_decreasing_stage_is_refused_with_the_corrected_line():
 
 def test_the_same_strategy_twice_is_refused():
     assert "'bias' is named twice" in refused(Plan, Bias, Bias)
+
+
+def of_two_distributions(**arguments):
+    """Two strategies that are both called ``bias``."""
+    ours = strategy_type(Train, "bias")
+    theirs = replace(strategy_type(Cache, "bias"), listing=replace(ours.listing, distribution="elsewhere"))
+    return compose_types([strategy_type(Plan), ours, theirs], **arguments)
+
+
+def test_two_strategies_of_one_alias_take_part_under_their_qualified_names():
+    built = of_two_distributions(options={"not-installed:bias": {"rate": "3"}})
+    assert built.line == "plan,not-installed:bias,elsewhere:bias"
+    assert built.members[1].options == Options(rate=3.0)
+    assert compose(Plan, Bias).line == "plan,bias"
+    assert compose(Plan, Bias).qualified == "not-installed:plan,not-installed:bias"
+
+
+def test_an_option_for_one_of_two_strategies_of_one_alias_says_which():
+    with pytest.raises(UsageError, match="Taking part: plan, not-installed:bias, elsewhere:bias"):
+        of_two_distributions(options={"bias": {"rate": "3"}})
 
 
 def test_two_plans_are_refused():

@@ -277,7 +277,7 @@ def test_slack_within_the_tolerance_is_worth_nothing():
     assert engine(Sly).run().nats == pytest.approx(engine().run().nats, abs=1e-4)
 
 
-def test_a_strategy_that_raises_is_named_with_the_hook():
+def test_a_strategy_that_raises_is_named_with_the_hook_and_the_line():
     class Clumsy(Honest):
         capabilities = Capabilities(stage=Stage.LOGITS)
 
@@ -285,8 +285,11 @@ def test_a_strategy_that_raises_is_named_with_the_hook():
         def transform_logits(self, logits):
             return logits[7:][99]
 
-    with pytest.raises(PluginError, match="strategy 'clumsy' raised IndexError in transform_logits"):
+    with pytest.raises(PluginError, match="strategy 'clumsy' raised IndexError in transform_logits: ") as caught:
         engine(Clumsy).run()
+    line = Clumsy.transform_logits.__code__.co_firstlineno + 2
+    assert f"At {__file__}, line {line}: return logits[7:][99]." in str(caught.value)
+    assert "EVALADAPT_TRACEBACK=1" in str(caught.value)
 
 
 def test_weights_are_restored_after_training_and_after_a_failure():

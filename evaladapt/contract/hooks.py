@@ -26,8 +26,9 @@ class StrategyHooks:
     """Every hook, in the order the engine calls them.
 
     Besides hooks a strategy may have an attribute ``focus: int``: how many columns of the past, counted back from the
-    score span, it wants. Without it ``adapt`` gets the whole past of the window. And ``horizon: int``: how many targets
-    at most may be scored before it is asked to ``observe`` them (a single window may exceed it).
+    score span, it wants. Without it ``adapt`` gets the whole past of the window. And ``horizon: int``: after how many
+    targets it learns. A batch then ends with the window that scores the last of them, counted from the start of the
+    text or, for a strategy with ``reset``, of the document.
     """
 
     @hookspec

@@ -41,7 +41,7 @@ class Caller:
 
     @property
     def horizon(self) -> int | None:
-        """Most targets of a batch that the strategy wants between two calls of ``observe``; None where it is open."""
+        """After how many targets the strategy learns from what it observed; None where it does not matter."""
         return getattr(self._plugin, "horizon", None)
 
     def implements(self, hook: str) -> bool:

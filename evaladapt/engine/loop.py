@@ -26,7 +26,7 @@ from evaladapt.engine.replicas import compare_replicas
 from evaladapt.engine.snapshot import Snapshot, read_snapshot, write_snapshot
 from evaladapt.engine.source import SideChannel, TargetCoder, TokenSource
 from evaladapt.engine.weights import Weights
-from evaladapt.engine.windows import Batch, batches, covering, cut_at_documents
+from evaladapt.engine.windows import Batch, Horizon, batches, covering, cut_at_documents
 from evaladapt.errors import DataError, UsageError
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import ALONE, Processes
@@ -179,8 +179,10 @@ class Engine:
         breaks = self._keeper.info.document_starts if self._minds_documents() else ()
         if breaks:
             windows = cut_at_documents(windows, self._keeper.info)
-        horizons = [one.horizon for one in self._strategies if one.horizon is not None]
-        return batches(windows, self._settings.batch, breaks, min(horizons, default=None))
+        horizons = (
+            Horizon(one.horizon, one.implements("reset")) for one in self._strategies if one.horizon is not None
+        )
+        return batches(windows, self._settings.batch, breaks, tuple(horizons))
 
     def _reset_at_document(self, batch: Batch) -> None:
         document = self._keeper.document_of(batch.frontier - 1)

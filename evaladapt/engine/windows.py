@@ -16,6 +16,17 @@ from evaladapt.errors import ContractViolation
 PADDING_ALLOWED = 1.25
 """Rows of unequal size share a batch while padding adds at most a quarter."""
 
+MOST_TARGETS = 4096
+"""A batch of several windows holds at most so many targets, whatever their number: all of them are bound at once."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How often a strategy learns: after every ``targets`` targets, of the text or, by itself, of every document."""
+
+    targets: int
+    by_document: bool = False
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -72,7 +83,7 @@ def cut_at_documents(windows: Iterable[Window], stream: StreamInfo) -> Iterator[
 
 
 def batches(
-    windows: Iterable[Window], rows: int, breaks: tuple[int, ...] = (), horizon: int | None = None
+    windows: Iterable[Window], rows: int, breaks: tuple[int, ...] = (), horizons: tuple[Horizon, ...] = ()
 ) -> Iterator[Batch]:
     """Group windows into batches of at most ``rows``.
 
@@ -80,13 +91,14 @@ def batches(
         windows: in stream order.
         rows: most rows of a batch.
         breaks: stream indices of BOS tokens; a batch ends with the window that scores one.
-        horizon: most targets of a batch, where that leaves it more than one window.
+        horizons: a batch ends with the window that completes a stretch of one of them, so that what is learned from
+            the stretch serves the very next window.
     """
     bos_targets = frozenset(breaks)
     group: list[Window] = []
     number = 0
     for window in windows:
-        if group and not (_fits(group, window, rows) and _within(group, window, horizon)):
+        if group and not (_fits(group, window, rows) and _same_stretches(group[0], window, breaks, horizons)):
             yield Batch(number, tuple(group))
             group, number = [], number + 1
         group.append(window)
@@ -98,7 +110,7 @@ def batches(
 
 
 def _fits(group: list[Window], window: Window, rows: int) -> bool:
-    if len(group) >= rows:
+    if len(group) >= rows or window.score_to - group[0].score_from > MOST_TARGETS:
         return False
     together = [*group, window]
     return all(
@@ -107,8 +119,12 @@ def _fits(group: list[Window], window: Window, rows: int) -> bool:
     )
 
 
-def _within(group: list[Window], window: Window, horizon: int | None) -> bool:
-    return horizon is None or window.score_to - group[0].score_from <= horizon
+def _same_stretches(first: Window, window: Window, breaks: tuple[int, ...], horizons: tuple[Horizon, ...]) -> bool:
+    """Whether two windows of one document begin to score in the same stretch of every horizon."""
+    document = breaks[bisect_right(breaks, first.score_from - 1) - 1] if breaks else 0
+    origins = ((document if one.by_document else 0, one.targets) for one in horizons)
+    return all((first.score_from - 1 - origin) // targets == (window.score_from - 1 - origin) // targets
+               for origin, targets in origins)  # fmt: skip
 
 
 def _broken_plan(plan: str, reason: str, target: int) -> ContractViolation:

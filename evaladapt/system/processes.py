@@ -43,9 +43,10 @@ class Rows:
 def rows_of(rank: int, processes: int, rows: int) -> Rows:
     """The rows of one process: neighbours, as equal a number for everybody as can be.
 
-    A process for which none is left goes along with the last row, so that it makes the same calls as the others.
+    A process for which none is left goes along with the last row, so that it makes the same calls as the others. The
+    first process always has the first row: what it reads there is what state shared by all rows is fitted to.
     """
-    first, stop = rows * rank // processes, rows * (rank + 1) // processes
+    first, stop = -(-rows * rank // processes), -(-rows * (rank + 1) // processes)
     if first < stop:
         return Rows(first, stop)
     return Rows(max(0, rows - 1), rows, own=False)

@@ -9,7 +9,7 @@ The defaults were chosen on held-out C4 and on docstrings of the standard librar
 text for what it cost on web text; SGD at the rate that gains as much on the one loses more on the other.
 
 Two strategies share this file: ``ttt`` trains through the whole text, ``ttt-document`` starts every document with the
-frozen weights. Both learn between batches, which the engine makes no longer than a chunk where a window is shorter.
+frozen weights. Both learn between batches, and a batch ends with the window that completes a chunk.
 Chunks of ``ttt-document`` are shorter: in chunks of 2,048 most documents of web text would never be trained on.
 """
 

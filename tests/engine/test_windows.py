@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaladapt.contract.views import ModelInfo, StreamInfo, Window
-from evaladapt.engine.windows import PADDING_ALLOWED, batches, covering, cut_at_documents
+from evaladapt.engine.windows import MOST_TARGETS, PADDING_ALLOWED, Horizon, batches, covering, cut_at_documents
 from evaladapt.errors import ContractViolation, UsageError
 from evaladapt_plugins.sliding import Sliding, SlidingOptions
 from tests.windows import window_rows
@@ -113,9 +113,40 @@ def test_cutting_at_documents_keeps_coverage_and_starts_and_ends_batches_there(w
         assert inside == []
 
 
-@given(window_rows(), st.integers(1, 6), st.integers(1, 30))
-def test_a_batch_of_several_windows_stays_within_the_horizon(windows, rows, horizon):
-    grouped = list(batches(windows, rows, horizon=horizon))
+def ends_a_stretch(batch, targets, origin=0):
+    """Whether the batch's windows begin to score in one stretch, which the last of them may complete."""
+    return len({(window.score_from - 1 - origin) // targets for window in batch.windows}) == 1
+
+
+@given(window_rows(), st.integers(1, 6), st.lists(st.integers(1, 30), max_size=3))
+def test_no_batch_goes_on_after_the_window_that_completes_a_stretch_of_some_horizon(windows, rows, targets):
+    grouped = list(batches(windows, rows, horizons=tuple(map(Horizon, targets))))
     assert [window for batch in grouped for window in batch.windows] == windows
-    assert all(batch.end - batch.frontier <= horizon for batch in grouped if len(batch.windows) > 1)
-    assert list(batches(windows, rows, horizon=10**9)) == list(batches(windows, rows))
+    assert all(ends_a_stretch(batch, one) for batch in grouped for one in targets)
+    assert list(batches(windows, rows, horizons=(Horizon(10**9),))) == list(batches(windows, rows))
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 6))
+def test_batches_end_where_a_horizon_ends_although_the_first_window_stands_alone(rows, stride, times):
+    horizon = stride * times
+    plan = Sliding(SlidingOptions(context=4 * stride, stride=stride)).plan(StreamInfo(400, (0,), 1), MODEL)
+    ends = {batch.end - 1 for batch in batches(plan, rows, horizons=(Horizon(horizon),))}
+    assert set(range(-(-4 * stride // horizon) * horizon, 400, horizon)) <= ends
+
+
+@given(st.integers(1, 8), st.sets(st.integers(1, 100), max_size=3), st.integers(1, 30))
+def test_stretches_of_a_document_are_counted_from_its_start(rows, starts, targets):
+    stream = StreamInfo(120, (0, *sorted(starts)), bos_id=1)
+    plan = Sliding(SlidingOptions(context=12, stride=3)).plan(stream, MODEL)
+    cut = cut_at_documents(plan, stream)
+    for batch in batches(cut, rows, stream.document_starts, (Horizon(targets, by_document=True),)):
+        document = max(start for start in stream.document_starts if start < batch.frontier)
+        assert ends_a_stretch(batch, targets, document)
+
+
+def test_a_batch_of_several_windows_has_a_largest_number_of_targets():
+    plan = Sliding(SlidingOptions(context=1024, stride=1024)).plan(StreamInfo(20_000, (0,), 1), MODEL)
+    sizes = [batch.end - batch.frontier for batch in batches(plan, 1000)]
+    assert max(sizes) == MOST_TARGETS
+    whole = Sliding(SlidingOptions(context=6000)).plan(StreamInfo(6000, (0,), 1), MODEL)
+    assert [batch.end - batch.frontier for batch in batches(whole, 1000)] == [6000]

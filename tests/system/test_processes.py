@@ -17,6 +17,8 @@ def test_every_row_has_one_process_and_every_process_a_row(rows, processes):
     sizes = [one.stop - one.first for one in shares]
     assert min(sizes) >= 1
     assert max(sizes) <= -(-rows // processes)
+    assert shares[0].own
+    assert shares[0].first == 0
 
 
 def test_one_gpu_is_not_shared(monkeypatch):

@@ -17,7 +17,7 @@ from typing import Any
 
 from evaladapt.artifact.limits import Limits
 from evaladapt.artifact.problems import DamagedArtifact, LimitExceeded, NotAnArtifact
-from evaladapt.artifact.strict_json import canonical_json, parse_json
+from evaladapt.system.strict_json import BeyondLimit, Malformed, TextLimits, canonical_json, parse_json
 
 LENGTH_BYTES = 8
 METADATA_KEY = "evaladapt"
@@ -111,11 +111,7 @@ def _header_length(content: bytes, limits: Limits) -> int:
 
 
 def _parse_header(raw: bytes, limits: Limits) -> dict[str, Any]:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        raise DamagedArtifact(f"The header is not UTF-8: {error}.") from error
-    header = parse_json(text, "The header", limits.json_depth)
+    header = parse_part(raw, "The header", limits)
     if not isinstance(header, dict):
         raise DamagedArtifact("The header is not a JSON object.")
     return header
@@ -172,6 +168,21 @@ def _entry(name: str, fields: object) -> _Entry:
     if len(shape) > 8 or offsets[1] - offsets[0] != math.prod(shape) * ITEM_BYTES[dtype]:
         raise DamagedArtifact(f"{where} has a shape that does not match its length of {offsets[1] - offsets[0]} bytes.")
     return _Entry(name, dtype, shape, (offsets[0], offsets[1]))
+
+
+def parse_part(text: str | bytes, what: str, limits: Limits) -> Any:
+    """Strict JSON inside an artifact; ``what`` names the part.
+
+    Raises:
+        LimitExceeded: nested deeper than ``limits`` allow.
+        DamagedArtifact: anything that is not strict JSON.
+    """
+    try:
+        return parse_json(text, what, TextLimits(depth=limits.json_depth))
+    except BeyondLimit as error:
+        raise LimitExceeded(str(error)) from error
+    except Malformed as error:
+        raise DamagedArtifact(str(error)) from error
 
 
 def whole_numbers(value: object, where: str) -> tuple[int, ...]:

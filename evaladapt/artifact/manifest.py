@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaladapt.artifact.coders import CODE_CODERS, CODERS, LZMA, RAW, unknown_coder
-from evaladapt.artifact.container import SEAL_NAME, whole_numbers
+from evaladapt.artifact.container import SEAL_NAME, parse_part, whole_numbers
 from evaladapt.artifact.limits import Limits
 from evaladapt.artifact.problems import DamagedArtifact, LimitExceeded, UnsupportedArtifact
 from evaladapt.artifact.quantize import FLOAT16, INT_MATRIX, MAX_BITS, MAX_EXPONENT, MIN_BITS, QUANTIZERS
-from evaladapt.artifact.strict_json import canonical_json, parse_json
 from evaladapt.errors import near_miss
+from evaladapt.system.strict_json import canonical_json
 
 FORMAT = "eva"
 VERSION = 1
@@ -119,7 +119,7 @@ def parse_manifest(text: str, limits: Limits) -> Manifest:
         LimitExceeded: more values, or larger numbers in the configuration, than allowed.
         DamagedArtifact: anything else that is not as :meth:`Manifest.to_json` writes it.
     """
-    fields = parse_json(text, "The manifest", limits.json_depth)
+    fields = parse_part(text, "The manifest", limits)
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise DamagedArtifact(f"The manifest does not say that its format is {FORMAT!r}.")
     _check_version(fields.get("version"))

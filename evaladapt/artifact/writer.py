@@ -29,9 +29,9 @@ from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.problems import ArtifactTooLarge
 from evaladapt.artifact.quantize import FLOAT16, INT_MATRIX, INT_ROWS, Float32, nearest, to_float16
 from evaladapt.artifact.reader import Artifact, read_artifact
-from evaladapt.artifact.strict_json import canonical_json
-from evaladapt.data.files import write_atomically
 from evaladapt.errors import ArtifactError
+from evaladapt.system.files import write_atomically
+from evaladapt.system.strict_json import canonical_json
 
 if TYPE_CHECKING:
     from torch import Tensor

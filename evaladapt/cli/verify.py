@@ -136,7 +136,7 @@ def _state_determinism(content: dict[str, Any], ledger: Check) -> None:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    from evaladapt.data.files import write_atomically
+    from evaladapt.system.files import write_atomically
 
     write_atomically(path, [json.dumps(content, indent=2).encode(), b"\n"])
 

@@ -17,10 +17,10 @@ from evaladapt.codec.problems import CodecError
 from evaladapt.codec.recipe import HASH_BYTES, Recipe, composition_hash, recipe_of
 from evaladapt.codec.text import CodedText
 from evaladapt.contract.composition import Composition
-from evaladapt.data.files import write_atomically
 from evaladapt.engine.frozen import Frozen
 from evaladapt.engine.loop import Engine, Outcome, Progress, Settings
 from evaladapt.errors import ContractViolation, PluginError, UsageError
+from evaladapt.system.files import write_atomically
 
 
 @dataclass(frozen=True)

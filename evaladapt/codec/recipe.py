@@ -11,12 +11,11 @@ from typing import Any
 import torch
 
 import evaladapt
-from evaladapt.artifact.problems import DamagedArtifact, LimitExceeded
-from evaladapt.artifact.strict_json import canonical_json, parse_json
 from evaladapt.codec.problems import CodecError
 from evaladapt.contract.composition import Composition, Member, compose
 from evaladapt.contract.options import OptionValue
 from evaladapt.engine.record import describe
+from evaladapt.system.strict_json import Malformed, TextLimits, canonical_json, parse_json
 
 HASH_BYTES = 16
 JSON_DEPTH = 4
@@ -65,8 +64,8 @@ class Recipe:
             CodecError: it is something else.
         """
         try:
-            found = parse_json(raw.decode("utf-8"), "The recipe", JSON_DEPTH)
-        except (UnicodeDecodeError, DamagedArtifact, LimitExceeded) as error:
+            found = parse_json(raw, "The recipe", TextLimits(depth=JSON_DEPTH))
+        except Malformed as error:
             raise CodecError(f"the file's recipe cannot be read: {error}") from error
         types = {"plugins": str, "threads": int, "made": str, "options": dict, "batch": int, "seed": int}
         whole = {**DEFAULTS, **found} if isinstance(found, dict) else {}

@@ -11,6 +11,5 @@ prepare      writes shards, tokenizer and manifest
 manifest     what a folder of shards says of itself
 overlap      the hash by which documents are told apart
 default_text the text that needs no download
-files        files that are whole or not there
 ============ ==================================================
 """

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from evaladapt.data.files import write_atomically
 from evaladapt.data.manifest import MANIFEST_FILE, MANIFEST_FORMAT
 from evaladapt.data.selection import Document, Plan, Splits, collect, read_texts, split
 from evaladapt.data.shards import MAX_VOCAB, ShardFile, write_shards
@@ -25,6 +24,7 @@ from evaladapt.data.text import read_bytes
 from evaladapt.data.tokenizer import TokenIds, Tokenizer
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer, train_tokenizer
 from evaladapt.errors import DataError, UsageError
+from evaladapt.system.files import write_atomically
 
 TOKENIZER_FILE = "tokenizer.model"
 SPLITS = ("train", "val")

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from evaladapt.data.files import write_atomically
 from evaladapt.data.manifest import refuse_other_tokenizer
 from evaladapt.data.stream import TokenStream, documents_from_tokens, stream_from_tokens
 from evaladapt.data.tokenizer import TokenIds, Tokenizer
 from evaladapt.errors import DataError
+from evaladapt.system.files import write_atomically
 
 MAGIC = 20240520
 VERSION = 1

@@ -16,8 +16,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from evaladapt.data.files import write_atomically
 from evaladapt.errors import DataError
+from evaladapt.system.files import write_atomically
 
 METADATA_KEY = "evaladapt"
 CHECKPOINT_NAME = "checkpoint.safetensors"

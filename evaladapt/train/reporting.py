@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from evaladapt.data.files import write_atomically
 from evaladapt.errors import DataError
+from evaladapt.system.files import write_atomically
 
 METRICS_NAME = "metrics.jsonl"
 PLAIN_SECONDS = 10.0

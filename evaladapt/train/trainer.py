@@ -17,12 +17,12 @@ from types import FrameType
 import torch
 
 from evaladapt.artifact.plan import QuantisationPlan
-from evaladapt.data.files import write_atomically
 from evaladapt.errors import EXIT_INTERRUPTED, DataError, EvaladaptError
 from evaladapt.model.allocator import keep_freed_memory
 from evaladapt.model.device import choose_device
 from evaladapt.model.multi_token import for_scoring
 from evaladapt.model.transformer import Transformer
+from evaladapt.system.files import write_atomically
 from evaladapt.system.processes import ALONE, Processes, own_device
 from evaladapt.train.averaging import average_for
 from evaladapt.train.checkpoint import (

@@ -13,7 +13,7 @@ from evaladapt.artifact.container import StoredTensor, pack_container, parse_con
 from evaladapt.artifact.limits import Limits
 from evaladapt.artifact.manifest import checksum
 from evaladapt.artifact.reader import SealedFile, check_content
-from evaladapt.artifact.strict_json import canonical_json
+from evaladapt.system.strict_json import canonical_json
 
 Change = Callable[[dict[str, Any]], None]
 

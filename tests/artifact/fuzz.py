@@ -21,8 +21,8 @@ import numpy as np
 from evaladapt.artifact import Limits, read_artifact
 from evaladapt.artifact.container import Container, StoredTensor, pack_container, parse_container
 from evaladapt.artifact.manifest import checksum
-from evaladapt.artifact.strict_json import canonical_json
 from evaladapt.errors import ArtifactError
+from evaladapt.system.strict_json import canonical_json
 from tests.artifact.golden_input import BELLS_GOLDEN, GOLDEN
 
 SMALL = Limits(file_bytes=1 << 16, values=1 << 16, tokenizer_bytes=1 << 16)

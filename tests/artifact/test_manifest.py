@@ -8,8 +8,8 @@ import pytest
 from evaladapt.artifact import DamagedArtifact, LimitExceeded, Limits, UnsupportedArtifact, read_artifact
 from evaladapt.artifact.coders import lzma_encode
 from evaladapt.artifact.container import StoredTensor, pack_container, parse_container
-from evaladapt.artifact.strict_json import canonical_json
 from evaladapt.errors import ArtifactError
+from evaladapt.system.strict_json import canonical_json
 from tests.artifact.forge import check, nothing, octets, with_manifest
 
 UP = "blocks.0.up"

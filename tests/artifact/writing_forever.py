@@ -8,7 +8,7 @@ import numpy as np
 
 from evaladapt.artifact.plan import QuantisationPlan
 from evaladapt.artifact.writer import ArtifactContent, build_artifact
-from evaladapt.data.files import write_atomically
+from evaladapt.system.files import write_atomically
 
 
 def contents() -> list[bytes]:

@@ -1,0 +1,97 @@
+"""Files that are either whole or not there, and files of strangers read without a surprise.
+
+Whatever is written goes through :func:`write_atomically`; whatever a stranger may have made is read by
+:func:`read_regular`, which neither waits for a pipe nor fills the memory from a device.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from evaladapt.errors import DataError
+
+TEMPORARY_NAME = 100
+"""Characters of a file's name that its temporary file repeats; a name may have 255 bytes, and characters take four."""
+
+
+def write_atomically(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a temporary file beside ``path``, sync it, rename it into place, and sync the folder.
+
+    A link is followed, so that it still is one afterwards; a device or a pipe is written to, not replaced.
+
+    Raises:
+        DataError: the folder cannot be written or the disk is full; nothing half-written stays, and a file that was
+            there stays.
+    """
+    try:
+        place = path.resolve()
+        if place.exists() and not (place.is_file() or place.is_dir()):
+            _write(os.open(place, os.O_WRONLY), chunks)
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".{place.name[:TEMPORARY_NAME]}.{secrets.token_hex(4)}")
+        try:
+            _write(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), chunks, sync=True)
+            os.replace(temporary, place)
+            sync_folder(place.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise DataError(f"Cannot write {path}: {_reason(error)}. Free some space or choose another place.") from error
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """The same for a text, as UTF-8."""
+    write_atomically(path, [text.encode()])
+
+
+def _write(descriptor: int, chunks: Iterable[bytes], *, sync: bool = False) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was created or renamed in a folder survive a loss of power. Windows cannot, and needs not."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """All bytes of a regular file of at most ``most_bytes``.
+
+    Raises:
+        DataError: it cannot be read, is something else (a folder, a pipe, a device), or is longer.
+    """
+    try:
+        if not path.is_file():
+            raise DataError(f"Cannot read {path}: {_what_else(path)}.")
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(most_bytes + 1) if size <= most_bytes else b""
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {_reason(error)}.") from error
+    if max(size, len(content)) > most_bytes:
+        raise DataError(f"{path} has {size:,} bytes; at most {most_bytes:,} are read of such a file.")
+    return content
+
+
+def _what_else(path: Path) -> str:
+    kinds = {Path.is_dir: "it is a folder", Path.is_fifo: "it is a pipe; save its content in a file"}
+    found = next((name for is_kind, name in kinds.items() if is_kind(path)), None)
+    return found or ("it is a device" if path.exists() else "there is no such file")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

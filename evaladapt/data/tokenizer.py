@@ -69,6 +69,11 @@ class Tokenizer(Protocol):
         """Whether decoding drops all spaces at the start of a document, as encoding did."""
         return False
 
+    @property
+    def spellings_to_try(self) -> list[str]:
+        """Strings that may be treated unlike other text; :attr:`lossless` tries them inside a text."""
+        return [self.pieces[index] for index in sorted(self.special_ids)]
+
     @cached_property
     def pieces(self) -> list[str]:
         """Each id as a person would write it."""

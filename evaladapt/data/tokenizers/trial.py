@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from evaladapt.data.tokenizer import Tokenizer
 
-SPECIAL_SPELLINGS = 64
-"""Spellings of control ids that are tried inside a text; some vocabularies have a thousand."""
+SPELLINGS = 1000
+"""Spellings of control ids and added tokens that are tried inside a text."""
 
 _WHITE_SPACE = (
     " ", "  ", " a", "  a", "a ", "a  ", "a b", "a  b", "a   b", "\n", "\n\n", "a\n b", "\t", "\t\ta", "a \t b", "\r\n",
@@ -58,8 +58,8 @@ def trial_texts(tokenizer: Tokenizer) -> Iterator[str]:
     yield from _COMPATIBLE
     yield from _SPELLED
     yield from _every_byte()
-    for index in sorted(tokenizer.special_ids)[:SPECIAL_SPELLINGS]:
-        yield f"a {tokenizer.pieces[index]} b"
+    for spelling in tokenizer.spellings_to_try[:SPELLINGS]:
+        yield f"a {spelling} b"
 
 
 def _every_byte() -> Iterator[str]:

@@ -1,0 +1,252 @@
+"""``check_model``: everything that the engine and the strategies rely on in a model, tried in seconds.
+
+For authors of model families and of adapters for ``python:``. What a model must do is checked and complained of; what
+it may leave out (a cache, roles of weights) is reported, with what it costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.trial import first_changed, trial_texts
+from evaladapt.errors import EvaladaptError
+from evaladapt.model.backend import Backend, IncrementalBackend, roles_of
+from evaladapt.model.families import open_model
+from evaladapt.model.roles import BIAS, EMBEDDING, HEAD, OTHER
+
+ROWS, LENGTH = 3, 24
+CACHE_AGREES = 1e-4
+"""Largest difference between states continued from a cache and those of whole rows, relative to the largest state."""
+HEAD_AGREES = 1e-5
+WHERE = "evaladapt.model.backend says what each part has to do; plugins/README.md shows a family"
+
+Complaints = Iterator[str]
+
+
+class ModelFailsCheck(AssertionError):
+    """A model does not do what the engine relies on; the message has every complaint."""
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """A model that passed.
+
+    Attributes:
+        lacks: what it does not offer, and what cannot be done for it.
+        notes: what is worth knowing about its tokenizer.
+    """
+
+    lacks: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def check_model(
+    model: Backend | str, tokenizer: Tokenizer | None = None, *, seed: int = 0, length: int = LENGTH
+) -> CheckedModel:
+    """Try a model on random tokens.
+
+    Args:
+        model: a backend, or a reference such as ``hf:FOLDER``, whose tokenizer is checked too.
+        tokenizer: checked where it is given.
+        seed: of the tokens.
+        length: tokens of a row, at most the model's context.
+
+    Raises:
+        ModelFailsCheck: with every complaint.
+    """
+    if isinstance(model, str):
+        opened = open_model(model, torch.device("cpu"))
+        return check_model(opened.backend, opened.tokenizer, seed=seed, length=length)
+    complaints = list(_sizes(model)) or _complaints_of_runs(model, seed, length)
+    complaints += list(_tokenizer_complaints(model, tokenizer)) if tokenizer is not None else []
+    if complaints:
+        said = "\n".join(f"- {one}" for one in complaints)
+        raise ModelFailsCheck(f"{type(model).__name__} cannot be relied on:\n{said}\n{WHERE}.")
+    return CheckedModel(tuple(_lacks(model)), tuple(_notes(tokenizer)))
+
+
+def _complaints_of_runs(model: Backend, seed: int, length: int) -> list[str]:
+    generator = torch.Generator().manual_seed(seed)
+    device = next(iter(dict(model.named_parameters()).values())).device
+    shape = (ROWS, min(length, model.context))
+    tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device)
+    complaints: list[str] = []
+    checks: tuple[Callable[[Backend, Tensor], Complaints], ...] = (
+        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _cache, _roles, _gradients,
+    )  # fmt: skip
+    for check in checks:
+        try:
+            complaints += check(model, tokens)
+        except EvaladaptError as error:
+            complaints.append(f"{check.__name__.strip('_')}: {error}")
+        except Exception as error:  # a stranger's module may raise anything, and the author wants to know where
+            complaints.append(f"{check.__name__.strip('_')}: {type(error).__name__}: {error}")
+    return complaints
+
+
+def _sizes(model: Backend) -> Complaints:
+    if not isinstance(model, Backend):
+        parts = ("vocab_size", "hidden_size", "layers", "context", "hidden", "head", "named_parameters")
+        yield f"it lacks {', '.join(part for part in parts if not hasattr(model, part))} of Backend"
+        return
+    for name in ("vocab_size", "hidden_size", "layers", "context"):
+        value = getattr(model, name)
+        if not isinstance(value, int) or value < 1:
+            yield f"{name} is {value!r}, not a positive whole number"
+    if not dict(model.named_parameters()):
+        yield "named_parameters gives none, so nothing says what is frozen"
+
+
+@torch.no_grad()
+def _shapes(model: Backend, tokens: Tensor) -> Complaints:
+    hidden = model.hidden(tokens)
+    logits = model.head(hidden)
+    for what, tensor, last in (("hidden", hidden, model.hidden_size), ("head", logits, model.vocab_size)):
+        wanted = (*tokens.shape, last)
+        if tensor.shape != wanted:
+            yield f"{what} gives shape {tuple(tensor.shape)}, not {wanted}"
+        elif not tensor.isfinite().all():
+            yield f"{what} gives values that are not finite"
+    if isinstance(model, nn.Module):
+        own = model(tokens)
+        if own.shape != logits.shape or _apart(own, logits) > HEAD_AGREES:
+            yield "calling the module gives other logits than head(hidden(tokens)), and training goes through the call"
+
+
+@torch.no_grad()
+def _repeats(model: Backend, tokens: Tensor) -> Complaints:
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    if not torch.equal(model.hidden(tokens), model.hidden(tokens)):
+        yield "the same tokens give other states the second time (dropout? call eval())"
+    if any(not torch.equal(before[name], weight) for name, weight in model.named_parameters()):
+        yield "predicting changed a weight"
+
+
+@torch.no_grad()
+def _causal(model: Backend, tokens: Tensor) -> Complaints:
+    expected, length = model.hidden(tokens), tokens.shape[1]
+    for cut in sorted({1, length // 2, length - 1} - {0}):
+        changed = tokens.clone()
+        changed[:, cut:] = (changed[:, cut:] + 1) % model.vocab_size
+        if not torch.equal(model.hidden(changed)[:, :cut], expected[:, :cut]):
+            yield f"not causal: states before position {cut} change with the tokens from it on"
+            return
+
+
+@torch.no_grad()
+def _rows_apart(model: Backend, tokens: Tensor) -> Complaints:
+    changed = tokens.clone()
+    changed[1:] = (changed[1:] + 1) % model.vocab_size
+    if not torch.equal(model.hidden(changed)[0], model.hidden(tokens)[0]):
+        yield "rows are not independent: the first row's states change with the other rows"
+
+
+@torch.no_grad()
+def _shorter_rows(model: Backend, tokens: Tensor) -> Complaints:
+    short = max(1, tokens.shape[1] // 2)
+    apart = _apart(model.hidden(tokens[:1, :short]), model.hidden(tokens)[:1, :short])
+    if apart > CACHE_AGREES:
+        yield f"the states of a row depend on how long it is (by {apart:.2g} of the largest)"
+
+
+@torch.no_grad()
+def _cache(model: Backend, tokens: Tensor) -> Complaints:
+    if not isinstance(model, IncrementalBackend):
+        return
+    expected, continued = model.hidden(tokens), _continued(model, tokens)
+    if continued.shape != expected.shape:
+        yield f"extend gives shape {tuple(continued.shape)} in all, not {tuple(expected.shape)}"
+        return
+    apart = _apart(continued, expected)
+    if apart > CACHE_AGREES:
+        yield f"states continued from the cache differ from those of whole rows (by {apart:.2g} of the largest)"
+    if not torch.equal(continued, _continued(model, tokens)):
+        yield "the same calls of extend give other states the second time"
+
+
+def _continued(model: IncrementalBackend, tokens: Tensor) -> Tensor:
+    """States read in pieces of several tokens, then one by one."""
+    cache = model.start_cache(*tokens.shape)
+    half = max(1, tokens.shape[1] // 2)
+    pieces = [tokens[:, :1], tokens[:, 1:half], *tokens[:, half:].chunk(tokens.shape[1] - half, dim=1)]
+    return torch.cat([model.extend(piece, cache) for piece in pieces if piece.shape[1]], dim=1)
+
+
+def _roles(model: Backend, tokens: Tensor) -> Complaints:
+    roles, weights = roles_of(model), dict(model.named_parameters())
+    if not roles:
+        return
+    if set(roles) != set(weights):
+        yield f"weight_roles and named_parameters differ in {sorted(set(roles) ^ set(weights))[:3]}"
+        return
+    unknown = [name for name, role in roles.items() if role.roles == (OTHER,) and role.layer is not None
+               and weights[name].ndim == 2 and min(weights[name].shape) > 2]  # fmt: skip
+    if unknown:
+        yield f"matrices without a role: {', '.join(unknown[:3])}"
+    layers = {role.layer for role in roles.values()} - {None}
+    if layers != set(range(model.layers)):
+        yield f"weights are in layers {sorted(cast(set[int], layers))}; the model says that it has {model.layers}"
+    for wanted in (EMBEDDING, HEAD):
+        if not any(wanted in role.roles for role in roles.values()):
+            yield f"no weight has the role {wanted}"
+
+
+def _gradients(model: Backend, tokens: Tensor) -> Complaints:
+    if not isinstance(model, nn.Module):
+        return
+    roles = roles_of(model)
+    with torch.enable_grad():
+        leaves = {name: one.detach().clone().requires_grad_() for name, one in model.named_parameters()}
+        logits = functional_call(model, leaves, (tokens[:, :-1],))
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    for name, gradient in zip(leaves, gradients, strict=True):
+        role = roles.get(name)
+        if gradient is None or not gradient.isfinite().all():
+            yield f"no finite gradient reaches {name}"
+        elif role and not gradient.any() and OTHER not in role.roles and not role.matches(f"*{BIAS}"):
+            yield f"the gradient of {name} is zero everywhere"
+
+
+def _tokenizer_complaints(model: Backend, tokenizer: Tokenizer) -> Complaints:
+    if tokenizer.vocab_size != model.vocab_size or len(tokenizer.piece_bytes) != tokenizer.vocab_size:
+        yield (
+            f"the model has {model.vocab_size} ids, the tokenizer says {tokenizer.vocab_size} and has the bytes of"
+            f" {len(tokenizer.piece_bytes)}"
+        )
+        return
+    if not 0 <= tokenizer.bos_id < tokenizer.vocab_size or tokenizer.piece_bytes[tokenizer.bos_id]:
+        yield f"the id {tokenizer.bos_id}, which opens a document, is out of range or stands for bytes"
+    for text in trial_texts(tokenizer):
+        ids = tokenizer.encode(text)
+        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < tokenizer.vocab_size:
+            yield f"the tokenizer gives ids out of range for {text[:40]!r}"
+            return
+        if tokenizer.bos_id in ids:
+            yield f"the text {text[:40]!r} becomes the id that opens a document"
+            return
+
+
+def _lacks(model: Backend) -> Iterator[str]:
+    if not isinstance(model, nn.Module):
+        yield "it is no torch module: strategies that train weights cannot use it"
+    elif not roles_of(model):
+        yield "it has no weight_roles: strategies choose its weights by name, and ttt.freeze is refused"
+    if not isinstance(model, IncrementalBackend):
+        yield "it has no cache (start_cache, extend): step mode, encoding and decoding read every row from its start"
+
+
+def _notes(tokenizer: Tokenizer | None) -> Iterator[str]:
+    if tokenizer is not None and not tokenizer.lossless:
+        yield f"the tokenizer does not keep every text: {(first_changed(tokenizer) or '')[:40]!r} comes back changed"
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max() / other.abs().max().clamp(min=1e-9))

@@ -1,0 +1,181 @@
+"""Hugging Face folders (config.json, safetensors, a tokenizer) and GGUF files, through transformers.
+
+Any causal language model that transformers knows: Llama, GPT-2, GPT-NeoX, Qwen, Gemma, Phi and the rest. Everything is
+read from the disk and nothing from the network; code that a folder brings along is not run, and pickled weights are
+refused. The head is checked against the model's own logits when it is opened (``hf_backend``). GGUF weights come out
+as transformers dequantises them, in float32.
+
+What opens a document is the tokenizer's BOS; where there is none, the configuration's ``bos_token_id``, and else the
+end-of-text token, which such models saw between documents.
+
+Needs the extra: pip install "evaladapt[hf]"
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaladapt.errors import DataError, EvaladaptError, ModelError
+from evaladapt.model.families import Opened
+
+if TYPE_CHECKING:
+    import torch
+
+    from evaladapt.data.tokenizer import Tokenizer
+
+CONFIG, TOKENIZER, TOKENIZER_CONFIG, SENTENCEPIECE = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
+)  # fmt: skip
+WEIGHTS, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model*.bin"
+GGUF = ".gguf"
+
+
+class HuggingFaceFamily:
+    """``hf:FOLDER`` or ``hf:FILE.gguf``."""
+
+    summary = "Hugging Face folders and GGUF files, through transformers (extra: hf)"
+    wants = "a folder with config.json, *.safetensors and tokenizer.json, or a .gguf file"
+    tokenizer_is_ours = True
+
+    def claims(self, where: str) -> bool:
+        """A folder with a configuration, or a GGUF file by its name."""
+        path = Path(where)
+        return (path / CONFIG).is_file() or (path.suffix.lower() == GGUF and path.is_file())
+
+    def open(self, where: str, device: torch.device) -> Opened:
+        """The model, and every file it was read from."""
+        source = _source(where)
+        try:
+            from evaladapt_models import hf_backend
+        except ImportError as error:
+            raise _extra_is_missing(where, error) from None
+        try:
+            tokenizer = self._tokenizer(source)
+            backend = hf_backend.open_backend(source.folder, source.gguf, device)
+        except EvaladaptError as error:
+            raise ModelError(f"{source.path}: {error}") from error
+        except ImportError as error:
+            raise _extra_is_missing(where, error) from None
+        return Opened(backend, tokenizer, source.files)
+
+    def open_tokenizer(self, where: str) -> Tokenizer:
+        """The tokenizer of the folder or file; weights are not read."""
+        source = _source(where)
+        try:
+            return self._tokenizer(source)
+        except EvaladaptError as error:
+            raise ModelError(f"{source.path}: {error}") from error
+
+    def _tokenizer(self, source: Source) -> Tokenizer:
+        return _of_gguf(source) if source.gguf else _of_folder(source.folder)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read: a folder, and the GGUF file in it where it is one."""
+
+    path: Path
+    folder: Path
+    gguf: str | None
+    files: tuple[Path, ...]
+
+
+def _source(where: str) -> Source:
+    path = Path(where).expanduser()
+    if path.is_file() and path.suffix.lower() == GGUF:
+        return Source(path, path.parent, path.name, (path,))
+    if not path.is_dir():
+        found = "is no folder and no .gguf file" if path.exists() else "is not there"
+        raise ModelError(f"{where}: {found}. Give the folder that holds {CONFIG}, or a {GGUF} file.")
+    if not (path / CONFIG).is_file():
+        ggufs = sorted(one.name for one in path.glob(f"*{GGUF}"))
+        hint = f" It holds {', '.join(ggufs)}: name that file." if ggufs else ""
+        raise ModelError(f"{where}: the folder holds no {CONFIG}.{hint}")
+    tokenizer = [path / name for name in (TOKENIZER, SENTENCEPIECE) if (path / name).is_file()][:1]
+    if not tokenizer:
+        raise ModelError(
+            f"{where}: the folder holds neither {TOKENIZER} nor {SENTENCEPIECE}. With transformers, this writes the"
+            f" first: AutoTokenizer.from_pretrained(...).save_pretrained({str(path)!r})"
+        )
+    settings = [path / TOKENIZER_CONFIG] if (path / TOKENIZER_CONFIG).is_file() else []
+    return Source(path, path, None, (path / CONFIG, *_weights(path), *tokenizer, *settings))
+
+
+def _weights(folder: Path) -> list[Path]:
+    if (folder / INDEX).is_file():
+        shards = sorted(set(_object(folder / INDEX).get("weight_map", {}).values()))
+        return [folder / INDEX, *(folder / shard for shard in shards)]
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if list(folder.glob(PICKLED)):
+        raise ModelError(
+            f"{folder}: the weights are pickled, and a pickle can run anything when it is read. Where you trust it,"
+            " convert it with transformers: AutoModelForCausalLM.from_pretrained(...).save_pretrained(NEW_FOLDER)"
+        )
+    raise ModelError(f"{folder}: there is no {WEIGHTS} and no {INDEX}.")
+
+
+def _of_folder(folder: Path) -> Tokenizer:
+    config = _object(folder / CONFIG)
+    config = config.get("text_config", config) | {k: v for k, v in config.items() if k.endswith("_token_id")}
+    if not (folder / TOKENIZER).is_file():
+        from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+
+        return SentencePieceTokenizer.load(folder / SENTENCEPIECE)
+    from evaladapt.data.tokenizers.huggingface import HuggingFaceTokenizer, opening_token
+
+    content = (folder / TOKENIZER).read_bytes()
+    settings = _object(folder / TOKENIZER_CONFIG) if (folder / TOKENIZER_CONFIG).is_file() else {}
+    ids = (
+        opening_token(content, _spelled(settings.get("bos_token"))),
+        _first(config.get("bos_token_id")),
+        opening_token(content, _spelled(settings.get("eos_token"))),
+        _first(config.get("eos_token_id")),
+    )
+    opening = next((index for index in ids if index is not None), None)
+    if opening is None:
+        raise DataError(
+            "neither the tokenizer nor the configuration names a BOS or an end-of-text token, and every document has to"
+            f' open with one. Say which token it is: "bos_token" in {TOKENIZER_CONFIG}'
+        )
+    return HuggingFaceTokenizer(content, opening, config.get("vocab_size"))
+
+
+def _of_gguf(source: Source) -> Tokenizer:
+    """As transformers reads it; llama.cpp's own loses white space."""
+    from evaladapt.data.tokenizers.huggingface import HuggingFaceTokenizer
+
+    try:
+        from evaladapt_models.hf_backend import gguf_tokenizer
+    except ImportError as error:
+        raise _extra_is_missing(str(source.path), error) from None
+    content, opening = gguf_tokenizer(source.folder, str(source.gguf))
+    if opening is None:
+        raise DataError("the file names neither a BOS nor an end-of-text token, and a document has to open with one")
+    return HuggingFaceTokenizer(content, opening)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} holds no JSON object.")
+    return content
+
+
+def _spelled(token: Any) -> str | None:
+    """A token in a tokenizer_config.json is a string, an object with its content, or null."""
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _first(index: Any) -> int | None:
+    return index[0] if isinstance(index, list) and index else index if isinstance(index, int) else None
+
+
+def _extra_is_missing(where: str, error: ImportError) -> ModelError:
+    return ModelError(f'{where} needs packages that are not here ({error}). Install them: pip install "evaladapt[hf]"')

@@ -16,6 +16,7 @@ from evaladapt.contract.views import (
     Scored,
     State,
     StreamInfo,
+    Vocabulary,
     Window,
 )
 from evaladapt.errors import UsageError
@@ -39,6 +40,7 @@ __all__ = [
     "State",
     "StreamInfo",
     "UsageError",
+    "Vocabulary",
     "WeightHost",
     "Window",
     "hookimpl",

@@ -13,10 +13,11 @@ CONTRACT_VERSION = 1
 """Version of the hooks and views in this package; a strategy class states the one it was written for."""
 
 Scope = Literal["window", "document", "stream"]
-Reading = Literal["hidden", "logits", "trail", "expected"]
+Reading = Literal["hidden", "logits", "trail", "expected", "states", "distributions", "vocabulary"]
 
 SCOPES: tuple[Scope, ...] = ("window", "document", "stream")
-READINGS: tuple[Reading, ...] = ("hidden", "logits", "trail", "expected")
+READINGS: tuple[Reading, ...] = ("hidden", "logits", "trail", "expected", "states", "distributions", "vocabulary")
+OF_THE_PAST: frozenset[Reading] = frozenset({"hidden", "logits"})
 
 
 class Stage(IntEnum):
@@ -38,8 +39,9 @@ class Capabilities:
 
     Attributes:
         stage: where it acts.
-        reads: what it needs besides tokens: ``hidden`` and ``logits`` of the past, ``trail`` of the query and of what
-            was scored, ``expected`` of what was scored.
+        reads: what it needs besides tokens: ``hidden`` and ``logits`` of the past; ``trail`` of the query and of what
+            was scored; ``states``, the hidden states of the query and of what was scored; ``distributions`` and their
+            sum, ``expected``, of what was scored; ``vocabulary``, the bytes of every token.
         writes_weights: it receives a host that hands out the model's parameters.
         scope: how long its state lives. State of scope ``window`` belongs to one row of a batch;
             state of scope ``document`` or ``stream`` is shared by the rows, so it sees nothing past the frontier.
@@ -66,9 +68,11 @@ class Capabilities:
             found.append(f"reads {', '.join(unknown)}: can only read {', '.join(READINGS)}")
         if self.writes_weights and self.stage != Stage.WEIGHTS:
             found.append("writes_weights needs stage=Stage.WEIGHTS")
+        if self.stage == Stage.PLAN and self.reads - {"vocabulary"}:
+            found.append("a plan is made before anything is predicted, so there is nothing to read")
         if self.stage == Stage.WEIGHTS and self.scope == "window":
             found.append("weights are shared by all rows of a batch, so the scope is document or stream")
-        if self.stage == Stage.WEIGHTS and self.reads:
+        if self.stage == Stage.WEIGHTS and self.reads & OF_THE_PAST:
             found.append("a weights strategy adapts before the forward pass, when there is nothing to read yet")
         if "trail" in self.reads and self.stage != Stage.PROBS:
             found.append("the trail exists at stage probs only")

@@ -30,6 +30,13 @@ class WeightHost(Host, Protocol):
         """
         ...
 
+    def logits(self, tokens: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits [B,S,V] after ``tokens`` [B,S], with a graph, for losses of one's own; ``overrides`` as in ``loss``.
+
+        In a run of several processes every one of them computes all rows, so their gradients are equal already.
+        """
+        ...
+
     def loss(self, tokens: Tensor, targets: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
         """Mean negative log-likelihood in nats of ``targets`` [B,S] after ``tokens`` [B,S], with a graph.
 

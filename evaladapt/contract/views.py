@@ -14,7 +14,8 @@ from torch import Tensor
 
 from evaladapt.errors import UsageError
 
-Fold = Callable[[Tensor, Tensor], Tensor]
+Update = Callable[..., Tensor]
+"""Of a fold: state and charges [K], and notes [...] where there are notes, to state. Pure."""
 
 HIDDEN_TARGET = -100
 """Stands where a target is not visible; the value `torch.nn.functional.cross_entropy` ignores."""
@@ -49,8 +50,21 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class Vocabulary:
+    """What the tokens stand for.
+
+    Attributes:
+        bytes: of the text that every token adds; empty for those that add none.
+        special: tokens that are no text, such as BOS.
+    """
+
+    bytes: tuple[bytes, ...]
+    special: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class RunInfo:
-    """Settings of the run, the same for every strategy."""
+    """Settings of the run, the same for every strategy; ``vocabulary`` where declared."""
 
     stream: StreamInfo
     model: ModelInfo
@@ -58,6 +72,7 @@ class RunInfo:
     seed: int
     mode: str
     device: torch.device
+    vocabulary: Vocabulary | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -106,6 +121,7 @@ class Past:
         visible: [B,P] bool, the causality mask, built by the engine.
         positions: [B,P] int64, stream index of every target; ``-1`` in padding.
         in_span: [B,P] bool, True where the target lies in the row's own score span; only ever for one that peeks.
+        documents: [B,P] int64, the document of the token before every target; ``-1`` in padding.
         hidden: [B,P,D], as the strategies before this one leave it; where declared.
         logits: [B,P,V] likewise.
     """
@@ -115,6 +131,7 @@ class Past:
     visible: Tensor
     positions: Tensor
     in_span: Tensor
+    documents: Tensor
     hidden: Tensor | None = None
     logits: Tensor | None = None
 
@@ -129,6 +146,8 @@ class Query:
         valid: [B,S] bool, False in padding.
         frontier: the first target of the batch; whatever was observed lies before it.
         trail: log-probabilities [B,S,V] of the frozen model and after each earlier strategy, where declared.
+        hidden: [B,S,D], the states that the targets are predicted from, as the strategies before this one leave them;
+            for ``transform_logits`` and ``mix``, where states are declared.
     """
 
     positions: Tensor
@@ -136,20 +155,31 @@ class Query:
     valid: Tensor
     frontier: int
     trail: tuple[Tensor, ...] = ()
-    _fold: Callable[[Fold, Tensor], Tensor] | None = field(default=None, repr=False)
+    hidden: Tensor | None = None
+    _fold: Callable[[int, Update, Tensor, Tensor | None], Tensor] | None = field(default=None, repr=False)
+    _folds: list[None] = field(init=False, default_factory=list, repr=False)
     _prefix: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64), repr=False)
     _prefix_start: int = 0
 
-    def fold(self, update: Fold, start: Tensor) -> Tensor:
+    def fold(self, update: Update, start: Tensor, notes: Tensor | None = None) -> Tensor:
         """State before every target, [B,S,*start.shape]; zero in padding; for a strategy that reads the trail.
 
         ``start`` is the state at the frontier; the engine updates it with what each target of the batch was charged
         under the entries of the trail, in order: ``update(state, charges [K]) -> state``, pure. A target's own charge
-        is used for later targets only, and the numbers are the same in block and step mode.
+        is used for later targets only, and the numbers are the same in block and step mode. The state after the whole
+        batch comes back as ``scored.folded``, one for every fold, in the order of the calls.
+
+        Args:
+            update: pure; with ``notes`` it is called as ``update(state, charges, notes of the target)``.
+            start: any tensor; the same wherever the same batch is asked about.
+            notes: [B,S,...], what the strategy knows of every target before it is scored; the engine keeps it until the
+                target's charge is known.
         """
         if self._fold is None:
             raise UsageError("only a strategy that declares reads={'trail'} can fold over it")
-        states = self._fold(update, start)
+        number = len(self._folds)
+        self._folds.append(None)
+        states = self._fold(number, update, start, notes)
         placed = torch.zeros(*self.valid.shape, *start.shape, dtype=states.dtype, device=states.device)
         placed[self.valid] = states
         return placed
@@ -185,6 +215,11 @@ class Scored:
             declared.
         expected: [V] float64, how often every token was to be expected among the targets: the sum of the distributions
             that this strategy was handed for them; where declared.
+        hidden: [m,D], the states that the last m targets were predicted from, as the strategies before this one left
+            them; all of the batch, or as many as the strategy's ``focus``; where states are declared.
+        distributions: [m,V] float32, the log-probabilities that this strategy was handed for the last m targets,
+            likewise; where declared.
+        folded: where this strategy's folds over the trail stand after the last target.
     """
 
     positions: Tensor
@@ -194,6 +229,9 @@ class Scored:
     logprobs: Tensor
     trail: Tensor | None = None
     expected: Tensor | None = None
+    hidden: Tensor | None = None
+    distributions: Tensor | None = None
+    folded: tuple[Tensor, ...] = ()
 
 
 State = Mapping[str, Tensor | bytes | int]

@@ -51,6 +51,12 @@ class TrainingHost(HeadHost):
             if name in chosen or fnmatchcase(name, pattern)
         }
 
+    def logits(self, tokens: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Logits [B,S,V] with a graph; every process computes all rows."""
+        with torch.enable_grad():
+            found: Tensor = functional_call(self._module, dict(overrides or {}), (tokens,))
+        return found
+
     def loss(self, tokens: Tensor, targets: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
         """Mean negative log-likelihood in nats, with a graph.
 
@@ -60,7 +66,7 @@ class TrainingHost(HeadHost):
         rows = rows_of(self._processes.rank, self._processes.count, len(tokens))
         chosen = slice(rows.first, rows.stop)
         with torch.enable_grad():
-            logits = functional_call(self._module, dict(overrides or {}), (tokens[chosen],))
+            logits = self.logits(tokens[chosen], overrides)
             alone = self._processes.count == 1
             nats = torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1).float(),

@@ -76,6 +76,7 @@ class Keeper:
             visible=visible,
             positions=positions.clone(),
             in_span=known & (positions >= score_from),
+            documents=torch.where(known, self._look_up_documents(positions - 1), PADDING),
         )
 
     def query(self, positions: Tensor, part: Part) -> Query:
@@ -126,6 +127,10 @@ class Keeper:
     def _look_up(self, positions: Tensor) -> Tensor:
         clamped = positions.clamp(min=0).cpu().numpy()
         return torch.from_numpy(self._tokens[clamped].astype(np.int64)).to(self._device)
+
+    def _look_up_documents(self, positions: Tensor) -> Tensor:
+        clamped = positions.clamp(min=0).cpu().numpy()
+        return torch.from_numpy(self._documents[clamped].astype(np.int64)).to(self._device)
 
     def _copy(self, first: int, stop: int) -> Tensor:
         return torch.from_numpy(self._tokens[first:stop].astype(np.int64)).to(self._device)

@@ -75,5 +75,5 @@ def gather(hidden: Tensor, positions: Tensor, part: Part) -> Tensor:
 
 def first_row(view: Past) -> Past:
     """The past of the batch's first row: all that state shared by the rows may know."""
-    tensors = (view.tokens, view.targets, view.visible, view.positions, view.in_span)
+    tensors = (view.tokens, view.targets, view.visible, view.positions, view.in_span, view.documents)
     return Past(*(tensor[:1].clone() for tensor in tensors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import Composition
-from evaladapt.contract.views import Boundary, ModelInfo, RunInfo
+from evaladapt.contract.views import Boundary, ModelInfo, RunInfo, Vocabulary
 from evaladapt.engine.callers import Caller, build_callers
 from evaladapt.engine.charge import charge, charge_all
 from evaladapt.engine.clock import Clock
@@ -99,8 +99,10 @@ class Engine:
         journal: Journal | None = None,
         progress: Progress | None = None,
         processes: Processes = ALONE,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self._settings = settings or Settings()
+        self._vocabulary = vocabulary
         self._processes = processes
         self._refuse_unusable(composition, stream)
         self._stream, self._coder, self._journal, self._progress = stream, coder, journal, progress
@@ -162,6 +164,14 @@ class Engine:
         self._predictor.trail_log.extend(self._processes.join(charge_all(prediction.trail, valid, targets), sizes))
         return self._processes.join(charge(prediction.logprobs, valid, targets), sizes).cpu().numpy()
 
+    def _info_for(self, strategy: Caller) -> RunInfo:
+        """The settings of the run, with the bytes of every token for a strategy that reads them."""
+        if "vocabulary" not in strategy.capabilities.reads:
+            return self.info
+        if self._vocabulary is None:
+            raise UsageError(f"strategy {strategy.alias!r} works on the bytes of tokens, and nobody said what they are")
+        return replace(self.info, vocabulary=self._vocabulary)
+
     @property
     def _writes(self) -> bool:
         """Whether this process keeps the journal: one of them does."""
@@ -169,7 +179,7 @@ class Engine:
 
     def _begin(self) -> None:
         for strategy in self._having("begin"):
-            strategy.call("begin", run=self.info, host=self._predictor.host(strategy))
+            strategy.call("begin", run=self._info_for(strategy), host=self._predictor.host(strategy))
 
     def batches(self) -> Iterator[Batch]:
         """The batches of the run: the plan, checked to cover every target once, in groups of rows."""
@@ -196,6 +206,7 @@ class Engine:
             for strategy in self._having("observe"):
                 trail, expected = self._predictor.trail_charges(strategy), self._predictor.expected(strategy)
                 scored = self._keeper.scored(batch, torch.from_numpy(charged.copy()), trail, expected)
+                scored = self._predictor.complete(strategy, scored)
                 strategy.call("observe", scored=scored, host=self._predictor.host(strategy), rng=strategy.rng)
 
     def _having(self, hook: str) -> list[Caller]:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.host import Host
-from evaladapt.contract.views import Query
+from evaladapt.contract.views import Query, Scored
 from evaladapt.engine.callers import Caller
 from evaladapt.engine.checks import check_distribution, check_output, worst_sum
 from evaladapt.engine.clock import Clock
 from evaladapt.engine.fit import Fitting, columns_read, tensors_read
 from evaladapt.engine.forward import forward_for
+from evaladapt.engine.handed import Handed
 from evaladapt.engine.host import host_for
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.lanes import Lane, Passage, gather
 from evaladapt.engine.parts import Mode, Part
 from evaladapt.engine.source import SideChannel
-from evaladapt.engine.trail import Distributions, TrailLog
+from evaladapt.engine.trail import Trail, TrailLog
 from evaladapt.engine.weights import Weights
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import Processes
@@ -62,7 +63,8 @@ class Predictor:
         self._strategies = strategies
         self._hosts: dict[str, Host] = {one.alias: host_for(one.capabilities, model, processes) for one in strategies}
         self._fitting = Fitting(model, keeper, clock, self._hosts, processes, side)
-        self._distributions = Distributions(strategies, keeper, processes)
+        self._trail = Trail(strategies, keeper, processes)
+        self._handed = Handed(processes)
 
     def host(self, strategy: Caller) -> Host:
         """The host that a strategy is called with."""
@@ -71,19 +73,29 @@ class Predictor:
     @property
     def trail_log(self) -> TrailLog:
         """Where the loop says what the targets of a prediction would have been charged under its trail."""
-        return self._distributions.log
+        return self._trail.log
 
     def open_batch(self) -> None:
         """Forget what was gathered for ``observe`` over the batch before."""
-        self._distributions.open_batch()
+        self._trail.log.open_batch()
+        self._handed.open_batch()
 
     def trail_charges(self, strategy: Caller) -> Tensor | None:
         """What the batch would have been charged under the entries before a strategy [K,n], where it reads them."""
-        return self._distributions.charges_before(strategy)
+        return self._trail.charges_before(strategy)
 
     def expected(self, strategy: Caller) -> Tensor | None:
         """Sum over the batch's targets of the distributions that a strategy was handed [V], where it reads it."""
-        return self._distributions.expected(strategy)
+        return self._handed.expected(strategy)
+
+    def complete(self, strategy: Caller, scored: Scored) -> Scored:
+        """Add what else a strategy declared that it learns from."""
+        return replace(
+            scored,
+            hidden=self._handed.last_states(strategy),
+            distributions=self._handed.last_distributions(strategy),
+            folded=self._trail.folded(strategy),
+        )
 
     def predict(self, part: Part, *, keep_trail: bool = False) -> Prediction:
         """Adapt to the visible past and predict the targets of the part, or of a process's share of one.
@@ -92,22 +104,28 @@ class Predictor:
             part: what to predict.
             keep_trail: keep the distributions after every strategy, whether or not one of them reads them.
         """
-        keep_trail = keep_trail or self._distributions.wanted
+        keep_trail = keep_trail or self._trail.wanted
         for strategy in self._at(Stage.WEIGHTS):
             self._fitting.adapt_weights(strategy, part)
         passage = self._forward(part, keep_trail)
+        for strategy in self._at(Stage.WEIGHTS):
+            self._hand(strategy, passage)
+            self._keep(passage, keep_trail)
         for strategy in self._at(Stage.HIDDEN):
             self._fitting.adapt(strategy, passage)
+            self._hand(strategy, passage)
             self._transform_hidden(strategy, passage)
             self._keep(passage, keep_trail)
         self._read_out(passage)
         for strategy in self._at(Stage.LOGITS):
             self._fitting.adapt(strategy, passage)
+            self._hand(strategy, passage)
             self._transform_logits(strategy, passage)
             self._keep(passage, keep_trail)
         self._normalise(passage)
         for strategy in self._at(Stage.PROBS):
             self._fitting.adapt(strategy, passage)
+            self._hand(strategy, passage)
             self._mix(strategy, passage)
             self._keep(passage, keep_trail)
         return Prediction(passage.final_logprobs, passage.span.query, tuple(passage.trail), passage.worst_sum)
@@ -125,8 +143,6 @@ class Predictor:
         passage = Passage(part, self._lane(hidden, self._keeper.span_positions(part), part))
         if keep_trail:
             passage.trail.append(self._frozen_logprobs(inputs, passage))
-            for _ in self._at(Stage.WEIGHTS):
-                self._keep(passage, keep_trail)
         readers = [one for one in self._strategies if part.opens_rows and tensors_read(one)]
         if readers:
             columns = self._keeper.past_positions(part.windows, max(columns_read(one, part) for one in readers))
@@ -136,7 +152,7 @@ class Predictor:
     def _transform_hidden(self, strategy: Caller, passage: Passage) -> None:
         if strategy.implements("transform_hidden"):
             for lane in self._lanes_in_use(strategy, passage):
-                lane.hidden = self._transformed(strategy, "transform_hidden", "hidden", lane.hidden, lane.query)
+                lane.hidden = self._transformed(strategy, "transform_hidden", {"hidden": lane.hidden}, lane.query)
 
     def _read_out(self, passage: Passage) -> None:
         """The head, on the past too where a strategy reads its logits."""
@@ -146,12 +162,11 @@ class Predictor:
                 passage.past.logits = self._model.head(passage.past.hidden).float()
 
     def _transform_logits(self, strategy: Caller, passage: Passage) -> None:
-        if "expected" in strategy.capabilities.reads:
-            self._distributions.hand(strategy, self._distribution(passage), passage)
         if strategy.implements("transform_logits"):
             for lane in self._lanes_in_use(strategy, passage):
                 if lane.logits is not None:
-                    lane.logits = self._transformed(strategy, "transform_logits", "logits", lane.logits, lane.query)
+                    query = _with_states(lane, strategy)
+                    lane.logits = self._transformed(strategy, "transform_logits", {"logits": lane.logits}, query)
 
     def _normalise(self, passage: Passage) -> None:
         with self._clock.phase("score"):
@@ -159,12 +174,10 @@ class Predictor:
         passage.worst_sum = worst_sum(passage.logprobs, passage.span.query.valid)
 
     def _mix(self, strategy: Caller, passage: Passage) -> None:
-        handed, query = passage.final_logprobs, passage.span.query
-        self._distributions.hand(strategy, handed, passage)
         if not strategy.implements("mix"):
             return
-        asked = self._distributions.query_for(strategy, passage)
-        mixed = self._transformed(strategy, "mix", "logprobs", handed, asked)
+        query = self._trail.extended(_with_states(passage.span, strategy), strategy, passage)
+        mixed = self._transformed(strategy, "mix", {"logprobs": passage.final_logprobs}, query)
         worst = check_distribution(strategy.alias, mixed, query.valid, query.positions)
         passage.worst_sum = max(passage.worst_sum, worst)
         # What is charged is normalised exactly, so that no strategy can live off the tolerance of the check.
@@ -182,11 +195,17 @@ class Predictor:
             return [passage.span, passage.past]
         return [passage.span]
 
-    def _transformed(self, strategy: Caller, hook: str, argument: str, value: Tensor, query: Query) -> Tensor:
+    def _transformed(self, strategy: Caller, hook: str, argument: dict[str, Tensor], query: Query) -> Tensor:
+        """What a hook makes of its one tensor, checked."""
+        (value,) = argument.values()
         with self._clock.phase("transform"):
             shape, dtype, positions = value.shape, value.dtype, query.positions.clone()
-            result = strategy.call(hook, **{argument: value}, query=query, rng=strategy.rng)
+            result = strategy.call(hook, **argument, query=query, rng=strategy.rng)
             return check_output(strategy.alias, hook, shape, dtype, result, positions)
+
+    def _hand(self, strategy: Caller, passage: Passage) -> None:
+        """Keep what a strategy is handed, as far as it wants to learn from it when the targets are scored."""
+        self._handed.note(strategy, passage, lambda: self._distribution(passage))
 
     def _keep(self, passage: Passage, keep_trail: bool) -> None:
         """Add where the targets' distributions stand to the trail."""
@@ -210,3 +229,9 @@ class Predictor:
         with self._weights.frozen(), self._clock.phase("forward"):
             hidden = self._frozen.hidden(passage.part, inputs)
             return self._logprobs(gather(hidden, passage.span.query.positions, passage.part))
+
+
+def _with_states(lane: Lane, strategy: Caller) -> Query:
+    """The query of a lane, with the states that its targets are predicted from for a strategy that reads them."""
+    reads = "states" in strategy.capabilities.reads
+    return replace(lane.query, hidden=lane.hidden.clone()) if reads else lane.query

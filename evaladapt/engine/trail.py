@@ -1,4 +1,4 @@
-"""The trail of a batch: its distributions after every strategy, what its targets were charged under them, and sums.
+"""The trail: the distributions of a part after every strategy, and recursions over what they charged.
 
 Strategies that learn from the distributions before them declare it; for the others nothing here is worked out.
 """
@@ -6,7 +6,7 @@ Strategies that learn from the distributions before them declare it; for the oth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,9 +17,45 @@ from evaladapt.engine.charge import charge_all
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.lanes import Passage, but_last
 from evaladapt.engine.parts import targets_by_process
+from evaladapt.errors import UsageError
 from evaladapt.system.processes import Processes
 
-Fold = Callable[[Tensor, Tensor], Tensor]
+Update = Callable[..., Tensor]
+"""State and charges [K] to state; with notes, state, charges [K] and notes [F] to state. Pure."""
+
+
+@dataclass
+class Recursion:
+    """One fold of one strategy within a batch.
+
+    Attributes:
+        start: state at the frontier.
+        state: after the first ``count`` targets of the batch.
+        notes: what was noted about the targets after those, [n,F], where the fold has notes.
+    """
+
+    start: Tensor
+    state: Tensor
+    update: Update
+    count: int = 0
+    notes: Tensor | None = None
+
+    def advance(self, charges: Sequence[Tensor]) -> None:
+        """Go on over the targets that are in the ledger: their charges, [K] each."""
+        for number, charged in enumerate(charges):
+            self.state = self._after(self.state, charged, self.notes, number)
+        self.count += len(charges)
+        self.notes = None if self.notes is None else self.notes[len(charges) :]
+
+    def ahead(self, pending: Tensor, notes: Tensor | None) -> Tensor:
+        """State before every one of n targets, [n,...], from charges [K,n-1] of all but the last, and their notes."""
+        states = [self.state]
+        for number, charged in enumerate(pending.T):
+            states.append(self._after(states[-1], charged, notes, number))
+        return torch.stack(states)
+
+    def _after(self, state: Tensor, charges: Tensor, notes: Tensor | None, number: int) -> Tensor:
+        return self.update(state, charges) if notes is None else self.update(state, charges, notes[number])
 
 
 class TrailLog:
@@ -32,12 +68,12 @@ class TrailLog:
 
     def __init__(self) -> None:
         self._charges: list[Tensor] = []
-        self._folded: dict[str, tuple[int, Tensor]] = {}
+        self._recursions: dict[tuple[str, int], Recursion] = {}
 
     def open_batch(self) -> None:
         """Forget the batch before; what it taught is in the strategies' own state by now."""
         self._charges = []
-        self._folded = {}
+        self._recursions = {}
 
     def extend(self, charges: Tensor) -> None:
         """Add committed targets: charges [K,n]."""
@@ -48,31 +84,49 @@ class TrailLog:
         """All of the batch: [K,n]."""
         return torch.stack(self._charges, dim=1)
 
-    def fold(self, alias: str, update: Fold, start: Tensor, pending: Tensor) -> Tensor:
+    def fold(
+        self, key: tuple[str, int], update: Update, start: Tensor, pending: Tensor, notes: Tensor | None = None
+    ) -> Tensor:
         """State before every pending target: ``start``, updated by the charges of all targets of the batch before it.
 
         Args:
-            alias: whose recursion it is; what was folded for it in this batch is not folded again.
-            update: pure; state and charges [K] to state.
-            start: state at the frontier.
+            key: the strategy, and which of its folds this is; what was folded before in this batch is not folded again.
+            update: pure.
+            start: state at the frontier, the same all over the batch.
             pending: [K,n-1], charges of the part's own targets but the last; each is used for later targets only.
+            notes: [n,F], what the strategy worked out about the part's targets before they are scored.
 
         Returns:
             [n, *start.shape].
+
+        Raises:
+            UsageError: the fold began from another state in this batch, or had notes for other targets.
         """
-        count, state = self._folded.get(alias, (0, start))
-        for charges in self._charges[count:]:
-            state = update(state, charges[: len(pending)])
-        self._folded[alias] = (len(self._charges), state)
-        states = [state]
-        for charges in pending.T:
-            state = update(state, charges)
-            states.append(state)
-        return torch.stack(states)
+        found = self._recursions.setdefault(key, Recursion(start.clone(), start.clone(), update))
+        if not torch.equal(found.start, start):
+            raise _inconsistent(key, "begins from another state than for targets before in the same batch")
+        settled = self._charges[found.count :]
+        if settled and (found.notes is None) != (notes is None):
+            raise _inconsistent(key, "has notes for some targets of a batch and not for others")
+        found.advance([charges[: len(pending)] for charges in settled])
+        if found.notes is None or not len(found.notes):
+            found.notes = notes
+        return found.ahead(pending, notes)
+
+    def folded(self, alias: str, entries: int) -> tuple[Tensor, ...]:
+        """State after the whole batch of every fold of a strategy that has ``entries`` entries before it."""
+        mine = [found for (owner, _), found in sorted(self._recursions.items()) if owner == alias]
+        for found in mine:
+            found.advance([charges[:entries] for charges in self._charges[found.count :]])
+        return tuple(found.state.clone() for found in mine)
 
 
-class Distributions:
-    """What strategies may know of the distributions before them, over one batch."""
+def _inconsistent(key: tuple[str, int], what: str) -> UsageError:
+    return UsageError(f"fold number {key[1] + 1} of strategy {key[0]!r} {what}; fold the same thing for every target")
+
+
+class Trail:
+    """Queries with the trail, and what they left behind, over one batch."""
 
     def __init__(self, strategies: Sequence[Caller], keeper: Keeper, processes: Processes) -> None:
         self._strategies = strategies
@@ -80,12 +134,6 @@ class Distributions:
         self._processes = processes
         self.wanted = any("trail" in one.capabilities.reads for one in strategies)
         self.log = TrailLog()
-        self._expected: dict[str, Tensor] = {}
-
-    def open_batch(self) -> None:
-        """Forget the batch before."""
-        self.log.open_batch()
-        self._expected = {}
 
     def charges_before(self, strategy: Caller) -> Tensor | None:
         """What the batch would have been charged under the entries before a strategy [K,n], where it reads them."""
@@ -93,31 +141,28 @@ class Distributions:
             return None
         return self.log.batch_charges()[: self._strategies.index(strategy)].clone()
 
-    def expected(self, strategy: Caller) -> Tensor | None:
-        """Sum over the batch's targets of the distributions that a strategy was handed [V], where it reads it."""
-        return self._expected[strategy.alias].clone() if "expected" in strategy.capabilities.reads else None
+    def folded(self, strategy: Caller) -> tuple[Tensor, ...]:
+        """Where the strategy's folds stand after the batch, in the order in which it made them."""
+        return self.log.folded(strategy.alias, self._strategies.index(strategy))
 
-    def hand(self, strategy: Caller, logprobs: Tensor, passage: Passage) -> None:
-        """Add up the distributions [B,S,V] that a strategy is about to be handed, where it reads their sum."""
-        if "expected" not in strategy.capabilities.reads:
-            return
-        counted = passage.span.query.valid & passage.part.own
-        summed = (logprobs.exp() * counted.unsqueeze(-1)).sum(dim=(0, 1), dtype=torch.float64)
-        self._processes.add(summed)
-        self._expected[strategy.alias] = self._expected.get(strategy.alias, torch.zeros_like(summed)) + summed
-
-    def query_for(self, strategy: Caller, passage: Passage) -> Query:
-        """The query, with the trail and its recursion for a strategy that reads it."""
-        query, part = passage.span.query, passage.part
+    def extended(self, query: Query, strategy: Caller, passage: Passage) -> Query:
+        """The query with the trail and its recursion, for a strategy that reads it."""
         if "trail" not in strategy.capabilities.reads:
             return query
+        part = passage.part
         pending = self._pending_charges(passage)
         first, stop = part.first - part.whole.first, part.stop - part.whole.first
 
-        def fold(update: Fold, start: Tensor) -> Tensor:
-            return self.log.fold(strategy.alias, update, start, pending)[first:stop]
+        def fold(number: int, update: Update, start: Tensor, notes: Tensor | None) -> Tensor:
+            key, noted = (strategy.alias, number), None if notes is None else self._joined(notes[query.valid], passage)
+            return self.log.fold(key, update, start, pending, noted)[first:stop]
 
         return replace(query, trail=tuple(one.clone() for one in passage.trail), _fold=fold)
+
+    def _joined(self, notes: Tensor, passage: Passage) -> Tensor:
+        """Notes [n,F] on all that is predicted at once, from a process's own."""
+        sizes = targets_by_process(passage.part.whole, self._processes.count)
+        return self._processes.join(notes.detach().flatten(1).T, sizes).T.reshape(-1, *notes.shape[1:])
 
     def _pending_charges(self, passage: Passage) -> Tensor:
         """Charges [K,n-1] of what is predicted at once, without its last target, under the entries of its trail."""

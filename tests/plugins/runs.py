@@ -98,7 +98,8 @@ def past_of(targets, **tensors):
     """A past with these targets [B,P] (negative where not visible) and the given hidden states or logits."""
     visible = targets >= 0
     positions = torch.where(visible, torch.arange(1, targets.shape[1] + 1), -1)
-    return Past(torch.zeros_like(targets), targets, visible, positions, torch.zeros_like(visible), **tensors)
+    zeros = torch.zeros_like(targets)
+    return Past(zeros, targets, visible, positions, torch.zeros_like(visible), zeros, **tensors)
 
 
 class KilledError(Exception):

@@ -91,7 +91,7 @@ def test_the_whole_prediction_hangs_on_what_it_says_it_fitted(replica):
 def test_the_context_mask_stops_at_the_span_and_is_as_long_as_it():
     positions = torch.tensor([[-1, 3, 4, 5, 6, 7], [5, 6, 7, 8, 9, -1]])
     in_span = torch.tensor([[0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 0]]).bool()
-    past = Past(positions, positions, positions > 0, positions, in_span)
+    past = Past(positions, positions, positions > 0, positions, in_span, torch.zeros_like(positions))
     assert positions[before_spans(past, None)].tolist() == [4, 5, 8]
     assert positions[before_spans(past, 3)].tolist() == [3, 4, 5, 6, 7, 8]
 
@@ -105,7 +105,8 @@ def test_the_published_focus_is_the_same_for_a_window_that_scores_all_it_holds()
             chosen.append(past.positions[mask].tolist())
 
     positions = torch.arange(1, 21).view(1, -1)
-    past = Past(positions, positions, positions > 0, positions, positions > 0, logits=torch.zeros(1, 20, 30))
+    everywhere, nowhere = positions > 0, torch.zeros_like(positions)
+    past = Past(positions, positions, everywhere, positions, everywhere, nowhere, logits=torch.zeros(1, 20, 30))
     Watched(Replica1318Options(focal=8)).adapt(past)
     assert chosen == [list(range(13, 20))]
     assert Replica1318Options().focal == 128
@@ -115,7 +116,7 @@ def test_two_phases_without_weighting_end_near_one_long_phase():
     targets = torch.randint(0, 4, (3, 20), generator=torch.Generator().manual_seed(0))
     logits = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(1))
     positions = torch.arange(1, 21).expand(3, -1)
-    past = Past(targets, targets, targets >= 0, positions, positions > 15, logits=logits)
+    past = Past(targets, targets, targets >= 0, positions, positions > 15, torch.zeros_like(targets), logits=logits)
     deltas = []
     for strategy in (Replica1350(Replica1350Options(context=15)), Replica1372(Replica1372Options(context=15))):
         strategy._delta = torch.zeros(1, 1, 4)

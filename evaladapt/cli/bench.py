@@ -14,6 +14,7 @@ from evaladapt.cli.bench_seeds import seeds
 from evaladapt.cli.bench_train import train
 
 BENCHES = {
+    "speed": "how much faster the strategies are than the loops of published scripts",
     "engine": "time and memory that the contract costs",
     "audit": "what the audit adds to a run, and how long all probes take",
     "solver": "the logit fit against a loop of torch.optim.LBFGS",

@@ -7,7 +7,6 @@ import torch
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.errors import UsageError
 from evaladapt_plugins.ttt import DocumentTraining, ScoreFirstTraining
-from tests.plugins.published_ttt import Recipe, scored_then_trained
 from tests.plugins.runs import (
     STRIDE,
     distance,
@@ -92,17 +91,6 @@ def test_nothing_before_the_first_whole_chunk_changes_and_the_rest_after_the_las
     assert changed[32:40].any()
     outcome = engine(ScoreFirstTraining, stream=stream, options={"chunk": 32}, batch=1).run()
     assert outcome.scalars["scorefirsttraining"]["chunks"] == 90 // 32
-
-
-@pytest.mark.parametrize("batch", [2, 16, 32])
-def test_the_published_recipe_charges_what_the_published_loop_does_however_rows_are_batched(batch):
-    stream = repeated_document(4, 30)
-    recipe = Recipe(chunk=32, stride=STRIDE, epochs=3, lr=0.1, sequences=2)
-    expected = scored_then_trained(tiny_model().requires_grad_(True), stream.tokens, recipe)
-    options = {"optimiser": "sgd", "chunk": 32, "epochs": 3, "lr": 0.1, "schedule": "cosine"}
-    charged = logprobs(ScoreFirstTraining, stream=stream, options=options, batch=batch)
-    assert distance(charged, logprobs(stream=stream)) > 0.1
-    assert distance(charged, expected) < 1e-4
 
 
 def test_a_chunk_of_a_document_ends_where_it_is_trained_on():

@@ -1,7 +1,6 @@
-"""The keeper of the tokens: the only object of a run that holds the stream.
+"""The keeper of the tokens: the only object of a run that reads the text, as far as it is known.
 
-Everybody else gets copies of what they may know: the model its inputs, a strategy the visible past and the prefix. The
-targets leave here twice, to be charged and, after that, to be observed.
+Everybody else gets copies of what they may know: the model its inputs, a strategy the visible past and the prefix.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from evaladapt.contract.capabilities import Capabilities
 from evaladapt.contract.mask import causality_mask
 from evaladapt.contract.views import HIDDEN_TARGET, Past, Query, Scored, StreamInfo, Window
 from evaladapt.engine.parts import Part
-from evaladapt.engine.source import TokenSource
+from evaladapt.engine.source import Text
 from evaladapt.engine.windows import Batch
 
 FILLER = 0
@@ -26,14 +25,14 @@ PADDING = -1
 
 
 class Keeper:
-    """Holds a source of tokens and reveals it piece by piece."""
+    """Holds a text and reveals it piece by piece."""
 
-    def __init__(self, source: TokenSource, device: torch.device) -> None:
-        self._tokens = source.tokens
-        self._documents = source.documents
+    def __init__(self, text: Text, device: torch.device) -> None:
+        self._text = text
+        self._tokens = text.tokens
+        self._documents = text.documents
         self._device = device
-        starts = np.flatnonzero(np.diff(source.documents, prepend=-1))
-        self.info = StreamInfo(source.targets, tuple(int(start) for start in starts), int(source.tokens[0]))
+        self.info = StreamInfo(text.shape.targets, text.shape.document_starts or (0,), text.shape.bos_id)
 
     def inputs(self, part: Part) -> Tensor:
         """[B,W] int64: what the model reads; ``FILLER`` from the last target of a row's span on."""
@@ -65,7 +64,7 @@ class Keeper:
             positions,
             part.windows,
             capabilities.scope,
-            document_start=self._document_start(part.batch.frontier),
+            document_start=self._text.start_of(part.batch.frontier - 1),
             peeks=capabilities.peeks,
         )
         known = positions != PADDING
@@ -120,9 +119,6 @@ class Keeper:
     def document_of(self, position: int) -> int:
         """Number of the document that the token at ``position`` belongs to."""
         return int(self._documents[position])
-
-    def _document_start(self, target: int) -> int:
-        return self.info.document_starts[self.document_of(target - 1)]
 
     def _look_up(self, positions: Tensor) -> Tensor:
         clamped = positions.clamp(min=0).cpu().numpy()

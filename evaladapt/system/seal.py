@@ -1,0 +1,147 @@
+"""The seal: what a process can no longer ask of the system, for good, in all of its threads, root included.
+
+Two stages. :func:`before_strangers` comes before a stranger's code is imported: no new programs, no sockets, no looking
+into other processes, and, where the kernel has Landlock, files outside the installed program cannot be read.
+:func:`after_loading` is an allow list: reading and writing on the descriptors that exist, private memory, threads,
+forks, clocks. No file, pipe, socket or shared memory can be made or opened any more.
+
+The filters are classic BPF programs (seccomp, Linux, x86-64 and aarch64); ``filters`` writes them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import struct
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaladapt.system.calls import ARCHITECTURES, Architecture
+from evaladapt.system.filters import Instruction, allow_list, deny_list
+
+PR_SET_NO_NEW_PRIVS = 38
+SECCOMP_SET_MODE_FILTER = 1
+SECCOMP_FILTER_FLAG_TSYNC = 1
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+LANDLOCK_CREATE_RULESET_VERSION = 1
+LANDLOCK_RULE_PATH_BENEATH = 1
+EXECUTE, READ_FILE, READ_DIR = 1 << 0, 1 << 2, 1 << 3
+FILE_RIGHTS_OF_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
+"""All rights over files that a version of Landlock knows; from version 5 on ioctl on devices is one too."""
+FILE_RIGHTS_FROM_5 = (1 << 16) - 1
+
+SECCOMP, LANDLOCK, NO_DESCRIPTORS = "seccomp", "landlock", "rlimit"
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What holds a process.
+
+    Attributes:
+        mechanisms: names of what is in force, ``seccomp`` first.
+        open: what is not closed on this system, for the record; empty where nothing is known to be.
+    """
+
+    mechanisms: tuple[str, ...]
+    open: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether a sealed process cannot get at a file, a socket or another process."""
+        return SECCOMP in self.mechanisms
+
+
+def before_strangers(readable: Sequence[Path]) -> Seal:
+    """Refuse new programs, sockets and other processes and, with Landlock, every file that is not beneath ``readable``.
+
+    Must be called while the process has one thread: Landlock binds the caller and what it starts.
+    """
+    architecture = _architecture()
+    if architecture is None:
+        return Seal((), (f"{sys.platform} on {platform.machine()} has no seal here before strategies are imported",))
+    _refuse_new_privileges()
+    mechanisms, left_open = [], []
+    if _restrict_files(readable):
+        mechanisms.append(LANDLOCK)
+    else:
+        left_open.append("no Landlock: while they are imported, strategies can read files of the machine")
+    if _install(architecture, deny_list(architecture)):
+        mechanisms.insert(0, SECCOMP)
+    else:
+        left_open.append("no seccomp: strategies can start programs and open connections")
+    return Seal(tuple(mechanisms), tuple(left_open))
+
+
+def after_loading(more: Sequence[str] = ()) -> Seal:
+    """Allow from now on what computing needs, the calls named in ``more``, and nothing that reaches out of the process."""
+    architecture = _architecture()
+    if architecture is not None and _install(architecture, allow_list(architecture, more)):
+        return Seal((SECCOMP,))
+    limit = max(map(int, os.listdir("/dev/fd")), default=2) if os.path.isdir("/dev/fd") else 0
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    return Seal(
+        (NO_DESCRIPTORS,),
+        (f"no seccomp on this {sys.platform}: no new descriptors beyond {limit}, but paths can be looked at",),
+    )
+
+
+def _refuse_new_privileges() -> None:
+    _libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _architecture() -> Architecture | None:
+    return ARCHITECTURES.get(platform.machine()) if sys.platform == "linux" else None
+
+
+def _install(architecture: Architecture, program: Sequence[Instruction]) -> bool:
+    """Put a filter on all threads; False where the kernel takes none."""
+    code = b"".join(struct.pack("<HBBI", *one) for one in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+    prog = Program(len(program), ctypes.cast(buffer, ctypes.c_void_p))
+    _refuse_new_privileges()
+    done = _libc().syscall(architecture.numbers["seccomp"], SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+                           ctypes.byref(prog))  # fmt: skip
+    return int(done) == 0
+
+
+def _restrict_files(readable: Sequence[Path]) -> bool:
+    """Landlock: files can be read beneath ``readable`` and nowhere else, and written nowhere."""
+    libc = _libc()
+    version = libc.syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION)
+    if version < 1:
+        return False
+    rights = ctypes.c_uint64(FILE_RIGHTS_OF_ABI.get(version, FILE_RIGHTS_FROM_5))
+    ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, ctypes.byref(rights), ctypes.sizeof(rights), 0)
+    if ruleset < 0:
+        return False
+    try:
+        for path in readable:
+            _allow_reading(ruleset, path)
+        return int(libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
+    finally:
+        os.close(ruleset)
+
+
+def _allow_reading(ruleset: int, path: Path) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # what is not there need not be readable
+    try:
+        rights = READ_FILE | READ_DIR | EXECUTE if path.is_dir() else READ_FILE | EXECUTE
+        rule = struct.pack("<Qi", rights, place)
+        _libc().syscall(LANDLOCK_ADD_RULE, ruleset, LANDLOCK_RULE_PATH_BENEATH, rule, 0)
+    finally:
+        os.close(place)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

@@ -112,11 +112,13 @@ class Engine:
     def _settle(self, part: Part) -> Settled:
         """Predict a part, and find out what its targets are and cost."""
         mine = share(part, self._processes.rank, self._processes.count)
-        prediction = self._predictor.predict(mine)
+        prediction = self._predictor.predict(mine, keep_trail=self._exchange.wants_trail)
+        valid = prediction.query.valid
         sizes = targets_by_process(part, self._processes.count)
         with self.clock.phase("exchange"):
-            rows = self._processes.join(prediction.logprobs[prediction.query.valid].T, sizes).T
-            settled = self._exchange.settle(part.first, rows)
+            rows = self._processes.join(prediction.logprobs[valid].T, sizes).T
+            trail = [entry[valid] for entry in prediction.trail] if self._exchange.wants_trail else []
+            settled = self._exchange.settle(part.first, rows, trail)
             self.text.learn(part.first, settled.targets)
         self._remember_trail(prediction, mine, sizes)
         return settled

@@ -8,7 +8,7 @@ the targets with what they cost.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,6 +69,10 @@ class Exchange(Protocol):
     def shape(self) -> TextShape:
         """What is known from the start."""
 
+    @property
+    def wants_trail(self) -> bool:
+        """Whether it wants the distributions after every strategy too."""
+
     def begin(self) -> Beginning:
         """Where to begin."""
 
@@ -78,8 +82,11 @@ class Exchange(Protocol):
     def parts(self, batch: Batch) -> Iterator[Part]:
         """In what parts to predict the batch."""
 
-    def settle(self, first: int, logprobs: Tensor) -> Settled:
-        """Give the distributions [n,V] of targets ``first …``, fixed; get those targets."""
+    def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
+        """Give the distributions [n,V] of targets ``first …``, fixed; get those targets.
+
+        ``trail`` has those after every strategy, the frozen model's first, where they are wanted.
+        """
 
     def keep(self, state: bytes) -> None:
         """Give the state at the end of a batch, because it was asked for."""

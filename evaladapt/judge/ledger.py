@@ -10,11 +10,12 @@ import base64
 import hashlib
 import json
 import math
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,14 @@ class LedgerLine:
     """Bytes of the file up to and including this line."""
 
 
+class HasFile(Protocol):
+    """Keeps a run's ledger file."""
+
+    @property
+    def file(self) -> LedgerFile:
+        """Where the run's batches are appended."""
+
+
 class LedgerFile:
     """Append-only file of one run; its first line says what run it belongs to."""
 
@@ -50,29 +59,35 @@ class LedgerFile:
             self._file = None
 
     def start(self) -> None:
-        """Begin a new file in place of whatever is there."""
-        self._file = self.path.open("wb", buffering=0)
-        self._write(self._header)
-
-    def resume(self, batches: int) -> Iterator[LedgerLine]:
-        """Yield the first ``batches`` lines and cut the file behind them, ready to append.
+        """Begin a new file in place of whatever is there.
 
         Raises:
-            EvaladaptError: the file belongs to another run or holds fewer whole lines.
+            EvaladaptError: it cannot be written.
         """
-        offset = len(self._header)
-        for line in self.lines():
-            if line.batch >= batches:
-                break
-            offset = line.end_offset
-            yield line
+        try:
+            self._file = self.path.open("wb", buffering=0)
+        except OSError as error:
+            raise EvaladaptError(f"the ledger {self.path} cannot be written: {error.strerror}") from error
+        self._write(self._header)
+
+    def cut(self, offset: int) -> None:
+        """Drop what comes after ``offset`` and go on from there."""
         self._file = self.path.open("r+b", buffering=0)
         self._file.truncate(offset)
         self._file.seek(offset)
 
+    def sync(self) -> None:
+        """Wait until everything written is on the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+
     def lines(self) -> Iterator[LedgerLine]:
         """Whole lines, in order, up to the first torn or damaged one."""
-        with self.path.open("rb") as file:
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise EvaladaptError(f"the ledger {self.path} cannot be read: {error.strerror}") from error
+        with file:
             if file.readline() != self._header:
                 raise EvaladaptError(f"{self.path} belongs to another run; give another --out, or leave out --resume")
             offset = len(self._header)
@@ -114,13 +129,13 @@ class Ledger:
         document_nats: the same by document of the target.
     """
 
-    def __init__(self, targets: int, documents: NDArray[np.int32], file: LedgerFile | None = None) -> None:
+    def __init__(self, targets: int, documents: NDArray[np.int32], journal: HasFile | None = None) -> None:
         self.targets = targets
         self.due = 1
         self.nats = 0.0
         self.document_nats = np.zeros(int(documents[-1]) + 1, dtype=np.float64)
         self._documents = documents
-        self._file = file
+        self._file = journal.file if journal else None
         self._hasher = hashlib.sha256()
         self._pending: list[NDArray[np.float64]] = []
 
@@ -157,8 +172,8 @@ class Ledger:
 
     def replay(self, line: LedgerLine) -> None:
         """Add a batch that an interrupted run had charged."""
-        if line.first != self.due:
-            raise ContractViolation(f"the ledger continues at target {line.first}, not {self.due}", clause="C4")
+        if line.first != self.due or self.due + len(line.logprobs) > self.targets + 1:
+            raise EvaladaptError(f"the ledger continues at target {line.first}, not {self.due}: it is damaged")
         self._add(line.logprobs)
 
     def _add(self, charged: NDArray[np.float64]) -> None:
@@ -185,9 +200,11 @@ def _parse(raw: bytes, number: int, offset: int) -> LedgerLine | None:
     body, _, checksum = raw.rstrip(b"\n").rpartition(b" ")
     if not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
         return None
-    content = json.loads(body)
-    if content["batch"] != number:
+    try:
+        content = json.loads(body)
+        logprobs = np.frombuffer(base64.b64decode(content["logprobs"], validate=True), dtype="<f8")
+        if content["batch"] != number or not isinstance(content["first"], int) or not len(logprobs):
+            return None
+        return LedgerLine(number, content["first"], logprobs, offset)
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return LedgerLine(
-        number, content["first"], np.frombuffer(base64.b64decode(content["logprobs"]), dtype="<f8"), offset
-    )

@@ -1,0 +1,100 @@
+"""The player's program: open a model, build a composition, be sealed, and only then be told of a text.
+
+    python -m evaladapt.engine.player JUDGE-LINE TWIN-LINE MEMORY PARENT
+
+The numbers are open descriptors and the judge's process. Nothing but the standard library and the seal is imported
+before the first stage of the seal is on, because that binds the calling thread, and torch starts others.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaladapt.system.children import end_with_parent
+from evaladapt.system.files_read import FilesRead
+from evaladapt.system.seal import Seal, after_loading, before_strangers
+from evaladapt.system.wire import Wire, WireError
+
+if TYPE_CHECKING:
+    from evaladapt.engine.remote import Lines
+
+MADV_DONTFORK = 10
+MOST_RECIPE = 8 << 20
+
+
+def main(arguments: list[str]) -> int:
+    """Play one run."""
+    judge, twins, memory, parent = map(int, arguments)
+    end_with_parent(parent)
+    segment = mmap.mmap(memory, 0)
+    if hasattr(segment, "madvise"):
+        segment.madvise(MADV_DONTFORK)
+    os.close(memory)
+    line = Wire(judge)
+    try:
+        recipe = json.loads(line.receive({1: MOST_RECIPE})[1])
+        files = FilesRead()
+        first = before_strangers([Path(path) for path in recipe["readable"]])
+        return _play(recipe, files, first, line, Wire(twins), segment)
+    except WireError:
+        return 1
+
+
+def _play(recipe: dict[str, Any], files: FilesRead, first: Seal, line: Wire, twins: Wire, segment: mmap.mmap) -> int:
+    import numpy as np
+
+    from evaladapt.engine.protocol import Kind
+    from evaladapt.engine.remote import Lines
+
+    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"))
+    try:
+        return _perform(recipe, files, first, lines)
+    except WireError:
+        raise
+    except BaseException as error:
+        from evaladapt.engine.failure import pack_failure
+
+        line.send(Kind.FAILED, pack_failure(error))
+        return 1
+
+
+def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines) -> int:
+    from evaladapt.engine.loop import Engine
+    from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
+    from evaladapt.engine.remote import RemoteJudge
+    from evaladapt.engine.source import Beginning, TextShape
+    from evaladapt.engine.stage import Stage
+
+    stage = Stage.set(recipe)
+    stage.warm_up()
+    ready = json.dumps({**stage.description(), "files": files.listed()}).encode()
+    lines.judge.send(Kind.READY, ready)
+    lines.judge.receive({Kind.SEAL: 0})
+    second = after_loading()
+    seal = Seal(tuple(dict.fromkeys((*second.mechanisms, *first.mechanisms))), (*second.open, *first.open))
+    lines.judge.send(Kind.SEALED, json.dumps(asdict(seal)).encode())
+    shape, starts, tokens, state = unpack_text(lines.judge.receive({Kind.TEXT: MOST_STATE})[1])
+    remote = RemoteJudge(
+        lines,
+        TextShape(shape["name"], shape["targets"], shape["bos_id"], tuple(starts.tolist()) if len(starts) else None),
+        Beginning(shape["batches"], tokens, state),
+        stage.settings.mode,
+    )
+    try:
+        closing = Engine(stage.model, stage.composition, stage.settings, remote, side=stage.side).run()
+    except BaseException:
+        if remote.is_twin:
+            os._exit(1)
+        raise
+    lines.judge.send(Kind.DONE, json.dumps({**asdict(closing), "side": stage.side_facts()}).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -190,9 +190,10 @@ class Engine:
         return any(one.capabilities.scope == "document" or one.implements("reset") for one in self._strategies)
 
     def _give_state(self) -> None:
-        """Give the state, if every strategy that remembers something across batches can say what."""
+        """Give the state: nothing, unless every strategy that remembers something across batches can say what."""
         remembering = [one for one in self._strategies if one.implements("observe") or _shares_state(one)]
         if not all(one.implements("state") for one in remembering):
+            self._exchange.keep(b"")
             return
         with self.clock.phase("snapshot"):
             states = {one.alias: one.call("state") for one in self._having("state")}

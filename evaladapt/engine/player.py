@@ -9,8 +9,8 @@ before the first stage of the seal is on, because that binds the calling thread,
 from __future__ import annotations
 
 import json
-import mmap
 import os
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from evaladapt.system.children import end_with_parent
 from evaladapt.system.files_read import FilesRead
 from evaladapt.system.seal import Seal, after_loading, before_strangers
+from evaladapt.system.segment import shared_with_nobody_else
 from evaladapt.system.wire import Wire, WireError
 
 if TYPE_CHECKING:
     from evaladapt.engine.remote import Lines
 
-MADV_DONTFORK = 10
 MOST_RECIPE = 8 << 20
 
 
@@ -32,21 +32,18 @@ def main(arguments: list[str]) -> int:
     """Play one run."""
     judge, twins, memory, parent = map(int, arguments)
     end_with_parent(parent)
-    segment = mmap.mmap(memory, 0)
-    if hasattr(segment, "madvise"):
-        segment.madvise(MADV_DONTFORK)
-    os.close(memory)
+    segment = shared_with_nobody_else(memory)
     line = Wire(judge)
     try:
         recipe = json.loads(line.receive({1: MOST_RECIPE})[1])
-        files = FilesRead()
         first = before_strangers([Path(path) for path in recipe["readable"]])
+        files = FilesRead()
         return _play(recipe, files, first, line, Wire(twins), segment)
     except WireError:
         return 1
 
 
-def _play(recipe: dict[str, Any], files: FilesRead, first: Seal, line: Wire, twins: Wire, segment: mmap.mmap) -> int:
+def _play(recipe: dict[str, Any], files: FilesRead, first: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
     import numpy as np
 
     from evaladapt.engine.protocol import Kind
@@ -69,13 +66,14 @@ def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines
     from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
     from evaladapt.engine.remote import RemoteJudge
     from evaladapt.engine.source import Beginning, TextShape
-    from evaladapt.engine.stage import Stage
+    from evaladapt.engine.setup import Setup
 
-    stage = Stage.set(recipe)
-    stage.warm_up()
-    ready = json.dumps({**stage.description(), "files": files.listed()}).encode()
+    setup = Setup.of(recipe)
+    setup.warm_up()
+    ready = json.dumps({**setup.description(), "files": files.listed()}).encode()
     lines.judge.send(Kind.READY, ready)
     lines.judge.receive({Kind.SEAL: 0})
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for twins that the judge dismisses
     second = after_loading()
     seal = Seal(tuple(dict.fromkeys((*second.mechanisms, *first.mechanisms))), (*second.open, *first.open))
     lines.judge.send(Kind.SEALED, json.dumps(asdict(seal)).encode())
@@ -84,15 +82,15 @@ def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines
         lines,
         TextShape(shape["name"], shape["targets"], shape["bos_id"], tuple(starts.tolist()) if len(starts) else None),
         Beginning(shape["batches"], tokens, state),
-        stage.settings.mode,
+        setup.settings.mode,
     )
     try:
-        closing = Engine(stage.model, stage.composition, stage.settings, remote, side=stage.side).run()
+        closing = Engine(setup.opened.backend, setup.composition, setup.settings, remote).run()
     except BaseException:
         if remote.is_twin:
             os._exit(1)
         raise
-    lines.judge.send(Kind.DONE, json.dumps({**asdict(closing), "side": stage.side_facts()}).encode())
+    lines.judge.send(Kind.DONE, json.dumps(asdict(closing)).encode())
     return 0
 
 

@@ -51,6 +51,16 @@ class Kind(IntEnum):
     QUESTION, REPLY = 64, 65
 
 
+class Rows(IntEnum):
+    """What else of its batch a target's prediction needs, by what the strategies declare.
+
+    ``ALONE``: its own row. ``FIRST``: the batch's first row too, whose past state shared by the rows is fitted on.
+    ``BEFORE``: all rows up to its own, because a strategy folds over the batch.
+    """
+
+    ALONE, FIRST, BEFORE = range(3)
+
+
 @dataclass(frozen=True)
 class Question:
     """What a twin is asked.
@@ -59,7 +69,7 @@ class Question:
         target: whose distribution.
         whole_shape: predict the batch in the shape it had, with nothing known from the target on, and not as the rows
             up to the target.
-        rows_before: the rows before the target's are predicted too, because a strategy folds over the batch.
+        rows: which rows of the target's batch are predicted, see :class:`Rows`.
         trail: answer with the distribution after every strategy.
         tokens: int32, from the frontier of the group up to the target, which is not among them.
         charges: float64, of the group's targets before the target's batch.
@@ -67,14 +77,14 @@ class Question:
 
     target: int
     whole_shape: bool
-    rows_before: bool
+    rows: Rows
     trail: bool
     tokens: NDArray[np.int32]
     charges: NDArray[np.float64]
 
     def pack(self) -> bytes:
         """As a message."""
-        flags = self.whole_shape | self.rows_before << 1 | self.trail << 2
+        flags = self.whole_shape | self.trail << 1 | self.rows << 2
         head = struct.pack("<qqqq", self.target, flags, len(self.tokens), len(self.charges))
         return head + self.tokens.astype("<i4").tobytes() + self.charges.astype("<f8").tobytes()
 
@@ -85,8 +95,8 @@ class Question:
         return cls(
             target=target,
             whole_shape=bool(flags & 1),
-            rows_before=bool(flags & 2),
-            trail=bool(flags & 4),
+            rows=Rows(flags >> 2),
+            trail=bool(flags & 2),
             tokens=np.frombuffer(content, "<i4", tokens, 32),
             charges=np.frombuffer(content, "<f8", charges, 32 + 4 * tokens),
         )

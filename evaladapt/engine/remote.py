@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import struct
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from evaladapt.engine.keeper import FILLER
 from evaladapt.engine.parts import PARTS, Mode, Part, Span
-from evaladapt.engine.protocol import ANSWER, MOST_STATE, Kind, Question, unpack_settled
+from evaladapt.engine.protocol import ANSWER, MOST_STATE, Kind, Question, Rows, unpack_settled
 from evaladapt.engine.source import Beginning, Settled, TextShape
 from evaladapt.engine.windows import Batch
 from evaladapt.system.children import end_with_parent
@@ -127,14 +128,16 @@ class Look:
             (whole,) = PARTS["block"](batch)
             self._row = target - batch.frontier
             return whole
-        rows = list(range(row + 1)) if self.question.rows_before else sorted({0, row})
-        windows = [batch.windows[one] for one in rows]
+        before = {Rows.ALONE: [], Rows.FIRST: [0], Rows.BEFORE: range(row)}[self.question.rows]
+        rows = sorted({*before, row})
+        windows = tuple(batch.windows[one] for one in rows)
         spans = [Span(one.score_from, one.score_to) for one in windows]
-        if not self.question.rows_before:
+        if self.question.rows == Rows.FIRST:
             spans[0] = Span(spans[0].first, spans[0].first + 1)
         spans[-1] = Span(windows[-1].score_from, target + 1)
         self._row = sum(span.stop - span.first for span in spans) - 1
-        return Part(batch, tuple(windows), tuple(spans), opens_batch=True, opens_rows=True)
+        whole = Part(batch, batch.windows[: row + 1], tuple(spans), opens_batch=True, opens_rows=True)
+        return Part(batch, windows, tuple(spans), opens_batch=True, opens_rows=True, share_of=whole)
 
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         """Before the target's batch: what was charged then. In it: the reply, and the end of this process."""
@@ -153,6 +156,7 @@ def _await_question(lines: Lines, frontier: int) -> Look:
     for descriptor in (0, 1, 2):
         os.close(descriptor)
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BytesIO())
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     torch.set_num_threads(1)  # the threads of OpenMP did not come along, and it would wait for them
     try:
         while True:

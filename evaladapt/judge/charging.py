@@ -173,8 +173,10 @@ class Charging:
         return Settled(targets, charges, self._close_at(stop))
 
     def keep(self, state: bytes) -> None:
-        """Write a snapshot of the run as it is at the end of this batch."""
-        if self._journal:
+        """Write a snapshot of the run as it is at the end of this batch; of no state, where a strategy cannot say its own,
+        none is written.
+        """
+        if self._journal and state:
             self._journal.save(self._batches, self.ledger, state, self._coder.state() if self._coder else {})
         self._saved = time.monotonic()
 

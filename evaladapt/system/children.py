@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -57,7 +57,7 @@ class Child:
         return self._process.poll()
 
     @contextlib.contextmanager
-    def stopped(self):  # type: ignore[no-untyped-def]
+    def stopped(self) -> Iterator[None]:
         """Inside the block none of its threads runs."""
         os.kill(self.pid, signal.SIGSTOP)
         try:
@@ -93,12 +93,12 @@ def end_with_parent(parent: int) -> None:
 def group(leader: int) -> list[Seen]:
     """All processes of a group, by id; only where the system has ``/proc``."""
     found = []
-    for place in PROC.iterdir():
-        if place.name.isdigit():
-            with contextlib.suppress(OSError):
-                state, parent, its_group, *rest = (place / "stat").read_text().rpartition(")")[2].split()
-                if int(its_group) == leader and state not in "ZX":
-                    found.append(Seen(int(place.name), int(parent), int(rest[16]), state))
+    for name in os.listdir(PROC):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"{PROC}/{name}/stat", "rb", buffering=0) as file:
+                state, parent, its_group, *rest = file.read().rpartition(b")")[2].split(maxsplit=20)
+                if int(its_group) == leader and state not in b"ZX":
+                    found.append(Seen(int(name), int(parent), int(rest[16]), state.decode()))
     return sorted(found, key=lambda one: one.pid)
 
 

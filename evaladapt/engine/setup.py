@@ -1,0 +1,192 @@
+"""What a player makes of its recipe: the model opened, the strategies composed, and both tried out on nonsense.
+
+The try-out happens in a fork that is thrown away, so that no strategy has seen anything when it begins; what it had to
+import is imported here too, because after the seal nothing can be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evaladapt.contract.composition import Composition, compose
+from evaladapt.contract.views import Window
+from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.parts import PARTS, Mode, Part
+from evaladapt.engine.protocol import Rows
+from evaladapt.engine.source import Beginning, Settled, TextShape
+from evaladapt.engine.weights import digest
+from evaladapt.engine.windows import Batch, batches, covering
+from evaladapt.model.device import choose_device
+from evaladapt.model.families import OpenedModel, open_model
+
+LONGEST_WINDOW = 256
+MOST_TARGETS = 8192
+ROWS = 2
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model, a composition and the settings of a run."""
+
+    opened: OpenedModel
+    composition: Composition
+    settings: Settings
+
+    @classmethod
+    def of(cls, recipe: dict[str, Any]) -> Setup:
+        """Open and compose what a recipe names.
+
+        Raises:
+            UsageError, PluginError, ArtifactError, ModelError: as :func:`compose` and :func:`open_model`.
+        """
+        composition = compose(recipe["names"], recipe["options"], allow_noncausal=recipe["allow_noncausal"])
+        opened = open_model(recipe["model"], choose_device(recipe["device"]))
+        return cls(opened, composition.base() if recipe["base"] else composition, Settings(**recipe["settings"]))
+
+    def description(self) -> dict[str, Any]:
+        """What the record says of model and strategies, and what the judge has to know to check and doubt them."""
+        model = self.opened.backend
+        members = self.composition.members
+        return {
+            "composition": [_described(member) for member in members],
+            "line": self.composition.line,
+            "base_line": self.composition.base().line,
+            "peeking": [one.alias for one in members if one.capabilities.peeks],
+            "breaks": sorted({clause for one in self.composition.peeking for clause in one.capabilities.breaks}),
+            "rows": int(_rows_needed(self.composition)),
+            "vocab_size": model.vocab_size,
+            "context": model.context,
+            "model": {
+                "family": self.opened.family,
+                "reference": self.opened.reference,
+                "sha256": self.opened.identity,
+                "bytes": self.opened.bytes,
+                "path": self.opened.files[0].path if len(self.opened.files) == 1 else self.opened.reference,
+                "weights_sha256": digest(dict(model.named_parameters())),
+            },
+            "device": str(_device(model)),
+        }
+
+    def warm_up(self) -> None:
+        """Run on nonsense in a fork, and import what that imported."""
+        reads, writes = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reads)
+            with contextlib.suppress(BaseException):
+                self._rehearse()
+            with os.fdopen(writes, "w") as pipe:
+                json.dump(sorted(sys.modules), pipe)
+            os._exit(0)
+        os.close(writes)
+        with os.fdopen(reads) as pipe:
+            content = pipe.read()
+        os.waitpid(pid, 0)
+        for name in json.loads(content or "[]"):
+            if name not in sys.modules and not name.startswith("__"):
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
+        _compute_once(self.opened)
+
+    def _rehearse(self) -> None:
+        torch.set_num_threads(1)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        _Rehearsal(self.opened.backend, self.composition, self.settings).run()
+
+
+class _Rehearsal(Engine):
+    """A run on random tokens, in few and short windows whatever the plan; long enough for every strategy to learn."""
+
+    def __init__(self, model: Any, composition: Composition, settings: Settings) -> None:
+        exchange = _Nonsense(model.vocab_size, settings.mode)
+        super().__init__(model, composition, dataclasses.replace(settings, batch=ROWS), exchange)
+        self._length = min(LONGEST_WINDOW, max(2, model.context))
+        longest = max((one.horizon or 0 for one in self._strategies), default=0)
+        exchange.targets = min(MOST_TARGETS, longest + ROWS * self._length)
+
+    def batches(self) -> Iterator[Batch]:
+        """A first batch of the plan's, for the plan's sake, and then windows that do not overlap."""
+        next(super().batches(), None)
+        end = self._exchange.targets + 1  # type: ignore[attr-defined]
+        length = 8 if self._settings.mode == "step" else self._length
+        starts = range(0, min(end - 1, MOST_TARGETS if length > 8 else 32), length)
+        windows = [Window(start, start + 1, min(start + length, end - 1) + 1) for start in starts]
+        return batches(covering(windows, windows[-1].score_to - 1, "warm-up"), ROWS)
+
+
+class _Nonsense:
+    """An exchange that makes its text up."""
+
+    wants_trail = False
+    targets = MOST_TARGETS
+
+    def __init__(self, vocabulary: int, mode: Mode) -> None:
+        self._mode = mode
+        self._tokens = np.random.default_rng(0).integers(0, vocabulary, MOST_TARGETS + 1).astype(np.int32)
+        self.shape = TextShape("nonsense", MOST_TARGETS, int(self._tokens[0]), (0, MOST_TARGETS // 2))
+
+    def begin(self) -> Beginning:
+        return Beginning()
+
+    def open(self, batch: Batch) -> NDArray[np.int32]:
+        return self._tokens[batch.frontier : batch.end - 1]
+
+    def parts(self, batch: Batch) -> Iterator[Part]:
+        return PARTS[self._mode](batch)
+
+    def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
+        targets = self._tokens[first : first + len(logprobs)]
+        charges = logprobs[torch.arange(len(targets)), torch.from_numpy(targets.astype(np.int64))]
+        return Settled(targets, charges.double().cpu().numpy())
+
+    def keep(self, state: bytes) -> None:
+        return
+
+
+def _compute_once(opened: OpenedModel) -> None:
+    """One small forward and backward, so that whatever computing loads late is loaded."""
+    tokens = torch.zeros(1, 8, dtype=torch.int64, device=_device(opened.backend))
+    with torch.enable_grad():
+        hidden = opened.backend.hidden(tokens).detach().requires_grad_()
+        opened.backend.head(hidden).float().log_softmax(-1).sum().backward()  # type: ignore[no-untyped-call]
+
+
+def _rows_needed(composition: Composition) -> Rows:
+    """What a target's prediction needs of its batch; a stranger may declare what it likes, a twin then says less."""
+    reads = [(one.capabilities.scope, set(one.capabilities.reads)) for one in composition.members]
+    if any("trail" in wanted for _, wanted in reads):
+        return Rows.BEFORE
+    shared = any(scope != "window" and wanted & {"hidden", "logits"} for scope, wanted in reads)
+    return Rows.FIRST if shared else Rows.ALONE
+
+
+def _device(model: Any) -> torch.device:
+    return next(iter(dict(model.named_parameters()).values())).device
+
+
+def _described(member: Any) -> dict[str, Any]:
+    """A strategy with origin, options and declared powers."""
+    return {
+        "alias": member.alias,
+        "distribution": member.type.listing.distribution,
+        "version": member.type.listing.version,
+        "stage": str(member.capabilities.stage),
+        "scope": member.capabilities.scope,
+        "peeks": member.capabilities.peeks,
+        "options": dataclasses.asdict(member.options),
+    }

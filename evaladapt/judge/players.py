@@ -1,0 +1,277 @@
+"""Starting a player, sealing it, looking it over before a word is said, and hearing what comes from it.
+
+A player is a fresh program. It is given an artifact and names of strategies; no argument, variable, descriptor or page
+of it leads to a text, and the text is opened after it is sealed. Whatever it says is checked for kind and size here.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import signal
+import site
+import socket
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaladapt.engine.failure import unpack_failure
+from evaladapt.engine.loop import Settings
+from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
+from evaladapt.errors import PluginError
+from evaladapt.system.children import PROC, Child, descriptors, group, shared_memory
+from evaladapt.system.segment import new_segment
+from evaladapt.system.wire import Wire, WireClosed, WireError, WireSilent
+
+PATIENCE = 600.0
+"""Seconds that a player may take for one answer before it counts as hanging."""
+MOST_FAILURE = 64 << 10
+MOST_OUTPUT = 1 << 20
+"""Bytes of a player's own printing that are passed on."""
+SEGMENT = "evaladapt-answers"
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
+             "CUBLAS_WORKSPACE_CONFIG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")  # fmt: skip
+SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf",
+          "/etc/localtime", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/driver",
+          "/sys/devices/system", "/dev/null", "/dev/urandom", "/dev/random")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a player is to open and compose.
+
+    Attributes:
+        model: reference of a model, see :mod:`evaladapt.model.families`.
+        model_files: where it may read the model from.
+        names: of the strategies.
+        base: the plan of the composition alone.
+        threads: with how many to compute.
+        allow_read: further files and folders that strategies may read while they are loaded.
+    """
+
+    model: str
+    model_files: tuple[Path, ...]
+    names: tuple[str, ...]
+    options: Mapping[str, Mapping[str, object]]
+    settings: Settings
+    device: str = "cpu"
+    threads: int = 1
+    base: bool = False
+    allow_noncausal: bool = False
+    allow_read: tuple[Path, ...] = ()
+
+    def to_json(self) -> bytes:
+        """For the player."""
+        content = {name: value for name, value in asdict(self).items() if name not in ("model_files", "allow_read")}
+        readable = [*_program(), *self.model_files, *self.allow_read, *_devices(self.device)]
+        return json.dumps(content | {"readable": [str(path) for path in readable]}).encode()
+
+
+@dataclass(frozen=True)
+class SealedBy:
+    """How a player is held, and what that leaves open on this system."""
+
+    mechanisms: tuple[str, ...]
+    open: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it can reach no file, socket or process any more."""
+        return "seccomp" in self.mechanisms
+
+
+class Player:
+    """A player from its start to its end; a context manager, because nothing of it may stay."""
+
+    def __init__(self, recipe: Recipe, patience: float = PATIENCE) -> None:
+        self.recipe, self.patience = recipe, patience
+        self._folder = tempfile.TemporaryDirectory(prefix="evaladapt-player-")
+        ours, theirs = socket.socketpair()
+        our_twin, their_twin = socket.socketpair()
+        memory = new_segment(SEGMENT, SEGMENT_BYTES)
+        self._segment = mmap.mmap(memory, SEGMENT_BYTES)
+        numbers = [theirs.fileno(), their_twin.fileno(), memory]
+        self.twin_descriptor = f"socket:[{os.fstat(their_twin.fileno()).st_ino}]"
+        known = f"socket:[{os.fstat(theirs.fileno()).st_ino}]"
+        command = [sys.executable, "-P", "-m", "evaladapt.engine.player", *map(str, numbers), str(os.getpid())]
+        self.child = Child(command, _environment(recipe), numbers, Path(self._folder.name))
+        pipe = f"pipe:[{os.fstat(self.child.output.fileno()).st_ino}]"
+        self._known = {known, self.twin_descriptor, pipe, os.devnull}
+        theirs.close()
+        their_twin.close()
+        os.close(memory)
+        self._ours, self._twins = ours, our_twin
+        self.line, self.twin_line = Wire(ours.fileno()), Wire(our_twin.fileno())
+        self._passed_on = 0
+        self._whose = ",".join(recipe.names) or "the plan"
+        self.line.send(Kind.RECIPE, recipe.to_json())
+
+    def __enter__(self) -> Player:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it with everything it started."""
+        self.child.end()
+        for one in (self._ours, self._twins):
+            one.close()
+        self._segment.close()
+        self._folder.cleanup()
+
+    def ready(self) -> dict[str, Any]:
+        """What it says of model and strategies, once they are loaded.
+
+        Raises:
+            EvaladaptError: as it told, or a :class:`PluginError` because it went away, hung or talked nonsense.
+        """
+        return _json(self.receive({Kind.READY: MOST_JSON})[1])
+
+    def seal(self) -> SealedBy:
+        """Have it sealed, and look at it from outside before anything is said.
+
+        Raises:
+            PluginError: it holds something that leads out of it.
+        """
+        self.line.send(Kind.SEAL)
+        said = _json(self.receive({Kind.SEALED: MOST_JSON})[1])
+        sealed = SealedBy(tuple(map(str, said["mechanisms"])), tuple(map(str, said["open"])))
+        if not PROC.exists():
+            return SealedBy(sealed.mechanisms, (*sealed.open, "no /proc: nobody looked at its descriptors and memory"))
+        self._refuse_ways_out()
+        if "seccomp" in sealed.mechanisms and _filters(self.child.pid) < 2:
+            raise PluginError(f"the player of {self._whose} says that it is sealed, and the system says that it is not")
+        return sealed
+
+    def receive(self, limits: Mapping[int, int]) -> tuple[int, bytes]:
+        """Its next message, of a kind and size that is due.
+
+        Raises:
+            EvaladaptError: what went wrong in it, or that it hangs, has gone, or said what was not due.
+        """
+        allowed = {**limits, Kind.FAILED: MOST_FAILURE}
+        try:
+            kind, content = self.line.receive(allowed, self.patience, {self.child.output.fileno(): self._pass_on})
+        except WireSilent:
+            raise PluginError(f"{self._whose}: the player did not answer for {self.patience:.0f} s; it hangs") from None
+        except WireClosed:
+            raise PluginError(f"{self._whose}: the player ended {self._how_it_ended()}") from None
+        except WireError as error:
+            raise PluginError(f"{self._whose}: the player was asked for distributions, and {error}") from None
+        if kind == Kind.FAILED:
+            raise unpack_failure(content)
+        return kind, content
+
+    def say(self, kind: Kind, *pieces: bytes | memoryview) -> None:
+        """Send it a message.
+
+        Raises:
+            PluginError: it has gone.
+        """
+        try:
+            self.line.send(kind, *pieces)
+        except WireClosed:
+            raise PluginError(f"{self._whose}: the player ended {self._how_it_ended()}") from None
+
+    def answer(self, rows: int, columns: int) -> NDArray[np.float32]:
+        """A copy of the distributions [rows,columns] in the shared memory: it may write there at any time."""
+        return np.frombuffer(self._segment, dtype="<f4", count=rows * columns).reshape(rows, columns).copy()
+
+    def _refuse_ways_out(self) -> None:
+        others = [one.pid for one in group(self.child.pid) if one.pid != self.child.pid]
+        if others:
+            raise PluginError(f"{self._whose}: a strategy left {len(others)} processes running when it was loaded")
+        odd = [what for what in descriptors(self.child.pid).values() if what not in self._known]
+        if odd:
+            raise PluginError(f"{self._whose}: a strategy keeps {odd[0]} open, which leads out of the player; close it"
+                              " when it is loaded")  # fmt: skip
+        shared = [one for one in shared_memory(self.child.pid) if SEGMENT not in one]
+        if shared:
+            raise PluginError(f"{self._whose}: a strategy keeps shared memory ({shared[0]}), which a fork would share;"
+                              " private memory does the same: mmap.mmap(-1, n, flags=mmap.MAP_PRIVATE)")  # fmt: skip
+
+    def _how_it_ended(self) -> str:
+        try:
+            status = self.child._process.wait(5)
+        except Exception:
+            return "without a word"
+        return f"by signal {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+
+    def _pass_on(self) -> None:
+        """A player's printing goes to stderr, with its name before every line, so that it can forge no table."""
+        content = os.read(self.child.output.fileno(), 1 << 16)
+        left = MOST_OUTPUT - self._passed_on
+        self._passed_on += len(content)
+        for line in content[: max(0, left)].decode(errors="replace").splitlines():
+            print(f"[{self._whose}] {printable(line)}", file=sys.stderr)
+
+
+def printable(line: str) -> str:
+    """The line without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise PluginError("the player talks nonsense where it should say what it is")
+    return found
+
+
+def _filters(pid: int) -> int:
+    """How many seccomp filters the kernel says a process has."""
+    for line in (PROC / str(pid) / "status").read_text().splitlines():
+        if line.startswith("Seccomp_filters:"):
+            return int(line.split()[1])
+    return 2
+
+
+def _environment(recipe: Recipe) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    threads = {name: str(recipe.threads) for name in ("OMP_NUM_THREADS",)}
+    fixed = {
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "HOME": "/nonexistent",
+        "USER": "player",
+        "LOGNAME": "player",
+    }
+    if recipe.device == "cpu":
+        fixed["CUDA_VISIBLE_DEVICES"] = ""
+    return passed | threads | fixed
+
+
+def _program() -> list[Path]:
+    """What may be read before a text is told: the interpreter, what is installed, and the system's libraries."""
+    places = {Path(one) for one in (sys.prefix, sys.base_prefix, *site.getsitepackages(), site.getusersitepackages())}
+    places |= {Path(one) for one in sysconfig.get_paths().values()} | {Path(one) for one in SYSTEM}
+    for entry in sys.path:
+        folder = Path(entry)
+        if entry and folder.is_dir() and not any(folder.is_relative_to(place) for place in places):
+            places |= {one for one in folder.iterdir() if one.suffix in (".py", ".so", ".dist-info", ".egg-info")
+                       or (one / "__init__.py").exists()}  # fmt: skip
+    return sorted(places)
+
+
+def _devices(device: str) -> list[Path]:
+    return [] if device == "cpu" else [one for one in Path("/dev").iterdir() if one.name.startswith("nvidia")]
+
+
+def refuse_unsealed(sealed: SealedBy) -> str | None:
+    """Why a run under this seal is UNCHECKED; None where it is sealed."""
+    return None if sealed.holds else "no seal: " + ("; ".join(sealed.open) or "this system has none")
+

@@ -1,0 +1,206 @@
+"""Twins: copies of the player from before it was told a batch, asked after it has answered.
+
+The player is stopped while its twin is asked, the twin holds nothing but its own line, and every target is asked of a
+fresh fork of it. So what comes back is what the composition says of a target when it is told the target's prefix and
+nothing else, whatever the player said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaladapt.engine.protocol import Kind, Question, Rows
+from evaladapt.engine.windows import Batch
+from evaladapt.errors import PluginError
+from evaladapt.judge.charging import HeldText, Logprobs
+from evaladapt.judge.conviction import Counterexample, NoncausalError, apart
+from evaladapt.judge.looks import SHARE_OF_TIME, Looks
+from evaladapt.judge.players import Player
+from evaladapt.system.children import Seen, descriptors, group, shared_memory
+from evaladapt.system.wire import Wire, WireError
+
+GROUP_TARGETS = 1024
+"""A twin serves batches until they hold so many targets: a fork takes some ten milliseconds, asking it again nothing."""
+LOOK_PATIENCE = 120.0
+ENDING_SECONDS = 5.0
+
+
+@dataclass
+class _Group:
+    """Batches between two forks: their first target, their twin, and what the player said and was charged."""
+
+    frontier: int
+    twin: Seen
+    batches: list[Batch] = field(default_factory=list)
+    logprobs: list[Logprobs] = field(default_factory=list)
+    charges: list[NDArray[np.float64]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Twins:
+    """Keeps a twin of a player, and asks it.
+
+    Attributes:
+        failed: looks that got no answer; with any, a run is never called causal.
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        text: HeldText,
+        free: NDArray[np.bool_],
+        looks: Looks,
+        *,
+        rows: Rows,
+        strategies: tuple[str, ...],
+    ) -> None:
+        self._player, self._text, self._free, self.looks = player, text, free, looks
+        self._rows, self._strategies = rows, strategies
+        self._group: _Group | None = None
+        self._spent = self._played = 0.0
+        self.asked: list[int] = []
+        self.failed = 0
+        self.worst = 0.0
+
+    def wants_fork(self, batch: Batch) -> bool:
+        """Whether a new group begins with this batch."""
+        if self._group is None:
+            return True
+        self._group.batches.append(batch)
+        return False
+
+    def forked(self, batch: Batch, pid: int) -> None:
+        """Take note of the twin: the one new process of the player's group.
+
+        Raises:
+            PluginError: there are others, or none.
+        """
+        others = [one for one in group(self._player.child.pid) if one.pid != self._player.child.pid]
+        if [one.pid for one in others] != [pid] or others[0].parent != self._player.child.pid:
+            raise PluginError("the player started processes of its own, which no strategy may")
+        self._group = _Group(batch.frontier, others[0], [batch])
+
+    def answered(self, first: int, logprobs: Logprobs, charges: NDArray[np.float64]) -> None:
+        """Keep what the player said, and what was charged."""
+        if self._group:
+            self._group.logprobs.append(logprobs)
+            self._group.charges.append(charges)
+
+    def close(self, batch: Batch) -> None:
+        """A batch is answered; if its group is full, draw, ask, and dismiss the twin.
+
+        Raises:
+            NoncausalError: a twin says otherwise than the player.
+        """
+        one = self._group
+        last = batch.end > self._text.targets
+        if one is None or (batch.end - one.frontier < GROUP_TARGETS and not last):
+            return
+        self._played += time.perf_counter() - one.started
+        charges = np.concatenate(one.charges)
+        targets = self.looks.of_group(one.frontier, charges, self._free[one.frontier : batch.end])
+        begun = time.perf_counter()
+        try:
+            if targets:
+                with self._player.child.stopped():
+                    for target in targets:
+                        self._look(one, target)
+        finally:
+            self._dismiss(one)
+        self._spent += time.perf_counter() - begun
+        self._budget(batch.end - 1)
+
+    def _budget(self, done: int) -> None:
+        """How many looks a tenth of the run's time buys, by what they have cost so far."""
+        if self.asked and not self.looks.every_batch:
+            whole = self._played * self._text.targets / done
+            self.looks.afford(int(SHARE_OF_TIME * whole / (self._spent / len(self.asked))))
+
+    def _look(self, one: _Group, target: int) -> None:
+        said = np.concatenate(one.logprobs)[target - one.frontier]
+        self.asked.append(target)
+        found = self._ask(one, target)
+        if found is None:
+            self.failed += 1
+            return
+        token = int(self._text.tokens[target])
+        difference = apart(said, found[-1], token)
+        if difference.counts:
+            again = self._ask(one, target, whole_shape=True)
+            if again is None:
+                self.failed += 1
+                return
+            difference = apart(said, again[-1], token)
+        self.worst = max(self.worst, difference.nats)
+        if difference.counts:
+            raise NoncausalError(self._counterexample(one, target, said, token), self._strategies)
+
+    def _ask(self, one: _Group, target: int, *, whole_shape: bool = False, trail: bool = False,
+             seeing: int | None = None) -> Logprobs | None:  # fmt: skip
+        """What the twin says of a target [K,V]; None where it does not answer.
+
+        ``seeing`` tells it tokens up to there instead of up to the target, as the player was told them.
+        """
+        self._refuse_company(one)
+        batch = next(batch for batch in one.batches if target < batch.end)
+        until = target if seeing is None else seeing
+        before = np.concatenate(one.charges)[: batch.frontier - one.frontier]
+        question = Question(target, whole_shape, self._rows, trail, self._text.tokens[one.frontier : until], before)
+        size = len(one.logprobs[0][0])
+        try:
+            self._player.twin_line.send(Kind.QUESTION, question.pack())
+            content = self._player.twin_line.receive({Kind.REPLY: 4 * size * 64}, LOOK_PATIENCE)[1]
+        except WireError:
+            return None
+        if not content or len(content) % (4 * size):
+            return None
+        return np.frombuffer(content, "<f4").reshape(-1, size)
+
+    def _refuse_company(self, one: _Group) -> None:
+        """The twin is the process that was forked, alone with the player, and holds nothing but its line.
+
+        Raises:
+            PluginError: it is not, or something was said on its line that nobody asked for.
+        """
+        if not self._alone(one):
+            raise PluginError("a strategy started, ended or replaced processes beside the player")
+        held = set(descriptors(one.twin.pid).values())
+        if held != {self._player.twin_descriptor} or shared_memory(one.twin.pid):
+            raise PluginError("a strategy keeps a way from the player to its twin open")
+        if _has_something(self._player.twin_line):
+            raise PluginError("the player spoke on its twin's line")
+
+    def _alone(self, one: _Group) -> bool:
+        """Whether player and twin are all there is; the fork that answered last may take a moment to end."""
+        leader, until = self._player.child.pid, time.monotonic() + ENDING_SECONDS
+        while True:
+            others = [(seen.pid, seen.started) for seen in group(leader) if seen.pid != leader]
+            if others == [(one.twin.pid, one.twin.started)]:
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.001)
+
+    def _counterexample(self, one: _Group, target: int, said: Logprobs, token: int) -> Counterexample:
+        """What convicts: with the twin asked twice, as the player was told and with the prefix only, stage by stage."""
+        batch = next(batch for batch in one.batches if target < batch.end)
+        told = self._ask(one, target, whole_shape=True, trail=True, seeing=batch.end - 1)
+        blind = self._ask(one, target, whole_shape=True, trail=True)
+        return Counterexample.of(target, token, batch.end - 1, said, told, blind)
+
+    def _dismiss(self, one: _Group) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one.twin.pid, signal.SIGKILL)
+        self._group = None
+
+
+def _has_something(line: Wire) -> bool:
+    return bool(select.select([line.descriptor], [], [], 0)[0])

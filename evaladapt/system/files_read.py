@@ -1,0 +1,78 @@
+"""Which files a process has read, as Python tells it: modules that were imported and files that were opened.
+
+It lists what an honest program used, so that its size can be told. A program that hides a file from it must have been
+able to read one, which is what the seal is about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import sysconfig
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+OURS = "evaladapt"
+CACHE_SUFFIX = ".pyc"
+SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/lib/", "/lib/", "/lib64/")
+
+
+class FilesRead:
+    """Listens from its making on; a hook cannot be taken out of an interpreter again."""
+
+    def __init__(self) -> None:
+        self._opened: set[str] = set()
+        self._program = _program_folders()
+        sys.addaudithook(self._hear)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Path, bytes and SHA-256 of every file outside of the interpreter, evaladapt and what evaladapt depends on."""
+        modules = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        places = {os.path.realpath(path) for path in (*self._opened, *modules) if path}
+        files = (Path(place) for place in sorted(places) if not self._is_program(place))
+        return [_described(path) for path in files if path.is_file()]
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str) and not arguments[0].endswith(CACHE_SUFFIX):
+            self._opened.add(os.path.abspath(arguments[0]))
+
+    def _is_program(self, place: str) -> bool:
+        return place.startswith((*SYSTEM, *self._program)) or ".dist-info/" in place or place.endswith(".pth")
+
+
+def _described(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {"path": str(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _program_folders() -> tuple[str, ...]:
+    """The standard library, evaladapt, and the packages that it asks for, whatever version of them."""
+    site = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+    library = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
+    folders = [str(Path(__file__).resolve().parents[1]) + os.sep]
+    folders += [os.path.join(os.path.realpath(root), name) for root in site for name in _packages_needed()]
+    for root in {os.path.realpath(one) for one in library}:
+        folders += [os.path.join(root, name) for name in os.listdir(root) if name != "site-packages"]
+    return tuple(folders)
+
+
+def _packages_needed() -> set[str]:
+    """Folders and modules of evaladapt's dependencies, and of theirs."""
+    found, waiting = set[str](), [OURS]
+    seen = set(waiting)
+    while waiting:
+        try:
+            one = distribution(waiting.pop())
+        except PackageNotFoundError:
+            continue
+        if one.metadata["Name"] != OURS:
+            found |= {file.parts[0] for file in one.files or () if file.parts[0] != ".."}
+        for wanted in one.requires or ():
+            name = re.split(r"[\s;<>=!~\[(]", wanted, maxsplit=1)[0].lower()
+            if "extra ==" not in wanted and name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return found

@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import json
 import os
+import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import evaladapt
 from evaladapt.contract.composition import Composition, compose
+from evaladapt.contract.origin import origin_of
 from evaladapt.contract.views import Window
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import PARTS, Mode, Part
@@ -78,6 +81,8 @@ class Setup:
                 "weights_sha256": digest(dict(model.named_parameters())),
             },
             "device": str(_device(model)),
+            "versions": {"python": platform.python_version(), "torch": torch.__version__, "evaladapt": evaladapt.__version__,
+                         "cpu": torch.backends.cpu.get_cpu_capability()},
         }
 
     def warm_up(self) -> None:
@@ -181,10 +186,13 @@ def _device(model: Any) -> torch.device:
 
 def _described(member: Any) -> dict[str, Any]:
     """A strategy with origin, options and declared powers."""
+    origin = origin_of(member.type)
     return {
         "alias": member.alias,
+        "name": origin.name,
         "distribution": member.type.listing.distribution,
-        "version": member.type.listing.version,
+        "version": origin.version,
+        "code_sha256": origin.code,
         "stage": str(member.capabilities.stage),
         "scope": member.capabilities.scope,
         "peeks": member.capabilities.peeks,

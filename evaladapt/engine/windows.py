@@ -15,8 +15,6 @@ from evaladapt.errors import ContractViolation
 
 PADDING_ALLOWED = 1.25
 """Rows of unequal size share a batch while padding adds at most a quarter."""
-MOST_TARGETS = 4096
-"""Most targets of a batch of several windows."""
 
 MOST_TARGETS = 4096
 """A batch of several windows holds at most so many targets, whatever their number: all of them are bound at once."""

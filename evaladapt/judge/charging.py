@@ -117,7 +117,7 @@ class Charging:
         self.ledger = Ledger(text.targets, text.documents, journal)
         self.worst_sum = 0.0
         self.batch: Batch | None = None
-        self._free = _free_targets(self.shape)
+        self.free = _free_targets(self.shape)
         self._coder, self._journal, self._progress = coder, journal, progress
         self._saved = time.monotonic()
         self._batches = 0
@@ -163,7 +163,7 @@ class Charging:
         stop = first + len(logprobs)
         self._refuse_others_turn(first, stop)
         self._refuse_broken(first, logprobs)
-        paid = np.flatnonzero(~self._free[first:stop])
+        paid = np.flatnonzero(~self.free[first:stop])
         if self._coder and len(paid):
             self._coder.settle(first + paid, logprobs[paid])
         targets = self.text.tokens[first:stop].copy()

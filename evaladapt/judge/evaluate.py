@@ -1,120 +1,223 @@
-"""One evaluation: the plan alone, then the composition, on the same text; out comes the run record."""
+"""One evaluation: the plan alone, then the composition, on the same text; out comes the run record.
+
+The order is the contract's. Players are started, they load and warm up, they are sealed and looked over; then the text
+is opened, here; then it is played.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaladapt.artifact import Artifact
-from evaladapt.contract.composition import Composition
 from evaladapt.data.stream import TokenStream
-from evaladapt.engine.loop import Engine, Journal, Outcome, Progress, Settings
+from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.paired import paired_difference
-from evaladapt.engine.record import (
-    CAUSAL,
+from evaladapt.engine.protocol import Rows
+from evaladapt.errors import ContractViolation, ModelError
+from evaladapt.judge.charging import Charging, Progress, Rules
+from evaladapt.judge.conviction import NoncausalError
+from evaladapt.judge.looks import Draw, Looks
+from evaladapt.judge.outcome import Outcome
+from evaladapt.judge.players import Player, SealedBy, refuse_unsealed
+from evaladapt.judge.record import (
     NONCAUSAL,
     VIOLATED,
     ArtifactUsed,
+    Checked,
     DataUsed,
     Record,
     RunRecord,
     clauses_of,
     clauses_of_broken,
-    describe,
     environment,
     score,
+    verdict_of,
 )
-from evaladapt.engine.weights import digest
-from evaladapt.errors import ContractViolation
-from evaladapt.model.backend import Backend
-from evaladapt.system.processes import ALONE, Processes
+from evaladapt.judge.request import Opened, Request
+from evaladapt.judge.session import Session
+from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.twins import Twins
+from evaladapt.model.families import open_tokenizer, tokenizer_is_ours
 
 BASE, ADAPTED = "base", "adapted"
+ProgressOf = Callable[[str], Progress]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to evaluate.
+@dataclass(frozen=True)
+class Seat:
+    """A player that is sealed, with what it said of itself before."""
 
-    Attributes:
-        paths: files of the text, as they were named; none for the default text.
-        limited_from: targets of the stream before ``--limit-tokens`` cut it.
-        with_base: also score the plan alone, to compare with.
-        folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
-        resume: continue what an interrupted run of the same request left in ``folder``.
-        processes: among which the rows of every batch are split; the first of them writes to ``folder``.
-    """
-
-    artifact: Artifact
-    model: Backend
-    stream: TokenStream
-    composition: Composition
-    settings: Settings
-    paths: tuple[str, ...] = ()
-    limited_from: int | None = None
-    with_base: bool = True
-    folder: Path | None = None
-    resume: bool = False
-    processes: Processes = ALONE
+    player: Player
+    ready: dict[str, Any]
+    sealed: SealedBy
 
 
 def evaluate(
-    request: Request, progress: Callable[[str], Progress] | None = None, base: Outcome | None = None
-) -> RunRecord:
-    """Carry out the request.
+    request: Request, progress: ProgressOf | None = None, *, base: Outcome | None = None, draw: Draw | None = None
+) -> Record:
+    """Carry out the request: a :class:`RunRecord`, or the record of a run that broke the contract, without a score.
 
     Args:
         request: what to run.
         progress: called with the name of every pass; returns the callback for it.
         base: outcome of the plan alone on the same text, where it is known already.
+        draw: random numbers for the looks; the system's own unless a test brings some.
 
     Raises:
-        ContractViolation: a clause was broken and the run ended; :func:`broken_record` makes its record.
+        EvaladaptError: the request cannot be carried out, or a strategy failed.
     """
-    base = base or wanted_base(request, progress)
-    adapted = _pass(ADAPTED, request, request.composition, progress)
-    text_bytes, noncausal = request.stream.text_bytes, bool(request.composition.peeking)
-    final = score(request.composition.line, adapted, text_bytes)
+    if request.inline:
+        from evaladapt.judge.inlined import evaluate_inline
+
+        return evaluate_inline(request, progress, base)
+    with ExitStack() as stack:
+        return _Evaluation(request, stack, progress, draw or np.random.default_rng()).carried_out(base)
+
+
+def score_base(request: Request, progress: ProgressOf | None = None) -> Outcome:
+    """Score the plan of the request alone.
+
+    Raises:
+        EvaladaptError: as :func:`evaluate`; ContractViolation too.
+    """
+    with ExitStack() as stack:
+        return _Evaluation(request, stack, progress, np.random.default_rng()).base_alone()
+
+
+class _Evaluation:
+    """The players of one request, and what becomes known on the way."""
+
+    def __init__(self, request: Request, stack: ExitStack, progress: ProgressOf | None, draw: Draw) -> None:
+        self._request, self._stack, self._progress, self._draw = request, stack, progress, draw
+
+    def carried_out(self, base: Outcome | None) -> Record:
+        """Both passes."""
+        request = self._request
+        wants_base = base is None and request.with_base and bool(request.composed.names)
+        started = [Player(request.recipe(base=one), request.patience) for one in (False, True)[: 1 + wants_base]]
+        seats = self._sealed(started)
+        seat, opened = seats[0], open_text(request)
+        adaptive = len(seat.ready["composition"]) > 1
+        looks = Looks(opened.stream.targets, None, self._draw, every_batch=request.doubt == "full")
+        twins: Twins | None = None
+        try:
+            if wants_base and adaptive:
+                base = self._play(BASE, seats[1], opened.stream, None)[0]
+            base = base if adaptive else None
+            looks.base_nats = base.target_nats if base else None
+            outcome, twins = self._play(ADAPTED, seat, opened.stream, looks)
+        except ContractViolation as violation:
+            return broken_record(request, seat.ready, opened, violation, base, _checked(request, seat, None))
+        return finished_record(request, seat.ready, opened, outcome, base, _checked(request, seat, twins))
+
+    def base_alone(self) -> Outcome:
+        """The first pass only."""
+        seat = self._sealed([Player(self._request.recipe(base=True), self._request.patience)])[0]
+        return self._play(BASE, seat, open_text(self._request).stream, None)[0]
+
+    def _sealed(self, players: list[Player]) -> list[Seat]:
+        """All of them loaded and sealed, before a text is opened."""
+        for player in players:
+            self._stack.callback(player.close)
+        loaded = [(player, player.ready()) for player in players]
+        return [Seat(player, ready, player.seal()) for player, ready in loaded]
+
+    def _play(
+        self, name: str, seat: Seat, stream: TokenStream, looks: Looks | None
+    ) -> tuple[Outcome, Twins | None]:
+        request, ready = self._request, seat.ready
+        rules = Rules(
+            mode=request.settings.mode,
+            boundaries=request.boundaries,
+            rows=request.settings.batch,
+            shows_targets=bool(ready["peeking"]),
+        )
+        journal = None
+        if request.folder is not None:
+            journal = Journal(
+                request.folder, name, request.identity(ready, stream.sha256), resume=request.resume, say=request.say
+            )
+            self._stack.callback(journal.file.close)
+        charging = Charging(stream, rules, journal=journal, progress=self._progress(name) if self._progress else None)
+        twins = None
+        if looks and _can_be_asked(request, seat):
+            aliases = tuple(str(one["alias"]) for one in ready["composition"])
+            twins = Twins(seat.player, stream, charging.free, looks, rows=Rows(ready["rows"]), strategies=aliases)
+        return Session(seat.player, charging, int(ready["vocab_size"]), twins).run(), twins
+
+
+def open_text(request: Request) -> Opened:
+    """The text, tokenised here; every player is sealed by now.
+
+    Raises:
+        DataError: it cannot be used.
+        ModelError: the tokenizer is a stranger's code.
+    """
+    return request.open_text(tokenizer_of(request.model))
+
+
+def tokenizer_of(model: str) -> Tokenizer:
+    """The tokenizer of a model, where it may be opened beside a text.
+
+    Raises:
+        ModelError: it may not.
+    """
+    if not tokenizer_is_ours(model):
+        raise ModelError(
+            f"{model}: its tokenizer is a stranger's code, which is not run in the process that holds the text."
+            " For now such a model runs in one process, UNCHECKED: add --inline"
+        )
+    return open_tokenizer(model)
+
+
+def finished_record(
+    request: Request,
+    ready: dict[str, Any],
+    opened: Opened,
+    outcome: Outcome,
+    base: Outcome | None,
+    checked: Checked,
+) -> RunRecord:
+    """The record of a run that came to its end; ``ready`` is what the player said of itself."""
+    stream = opened.stream
+    final = score(ready["line"], outcome, stream.text_bytes)
+    verdict = verdict_of(bool(ready["peeking"]), checked)
     return RunRecord(
-        verdict=NONCAUSAL if noncausal else CAUSAL,
-        clauses=clauses_of(request.composition, adapted),
-        bpb=None if noncausal else final.bits_per_byte,
-        claimed_bpb=final.bits_per_byte if noncausal else None,
+        verdict=verdict,
+        clauses=clauses_of(ready, outcome, checked, request.settings.mode),
+        bpb=None if verdict == NONCAUSAL else final.bits_per_byte,
+        claimed_bpb=final.bits_per_byte if verdict == NONCAUSAL else None,
         adapted=final,
-        difference=paired_difference(base.document_nats, adapted.document_nats, document_bytes(request.stream))
+        difference=paired_difference(base.document_nats, outcome.document_nats, document_bytes(stream))
         if base
         else None,
-        **_what_was_run(request, base, adapted.weights_digest),
+        checked=checked,
+        **_what_was_run(request, ready, opened, base),
     )
 
 
-def broken_record(request: Request, violation: ContractViolation, base: Outcome | None = None) -> Record:
-    """The record of a run that the engine ended because a clause was broken: what was run, and no score.
-
-    Args:
-        request: what was run.
-        violation: what ended it.
-        base: outcome of the plan alone, where it was known before.
-    """
-    weights = digest(dict(request.model.named_parameters()))
-    return Record(verdict=VIOLATED, clauses=clauses_of_broken(violation), **_what_was_run(request, base, weights))
-
-
-def wanted_base(request: Request, progress: Callable[[str], Progress] | None = None) -> Outcome | None:
-    """Score the plan of the request alone, if that was asked for and is not the request itself."""
-    return score_base(request, progress) if request.with_base and request.composition.adaptive else None
-
-
-def score_base(request: Request, progress: Callable[[str], Progress] | None = None) -> Outcome:
-    """Score the plan of the request alone."""
-    return _pass(BASE, request, request.composition.base(), progress)
+def broken_record(
+    request: Request,
+    ready: dict[str, Any],
+    opened: Opened,
+    violation: ContractViolation,
+    base: Outcome | None,
+    checked: Checked,
+) -> Record:
+    """The record of a run that was ended because a clause was broken: what was run, and no score."""
+    if isinstance(violation, NoncausalError):
+        checked = replace(checked, example=asdict(violation.example))
+    return Record(
+        verdict=VIOLATED,
+        clauses=clauses_of_broken(violation),
+        checked=checked,
+        **_what_was_run(request, ready, opened, base),
+    )
 
 
 def document_bytes(stream: TokenStream) -> NDArray[np.int64]:
@@ -122,55 +225,68 @@ def document_bytes(stream: TokenStream) -> NDArray[np.int64]:
     return np.bincount(stream.documents, weights=stream.byte_lengths).astype(np.int64)
 
 
-def identity(request: Request, composition: Composition) -> str:
-    """Hash of everything that the ledger of a pass depends on; runs of one identity may continue each other."""
-    content = {
-        "artifact": request.artifact.sha256,
-        "stream": request.stream.sha256,
-        "composition": describe(composition),
-        "settings": asdict(request.settings),
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _can_be_asked(request: Request, seat: Seat) -> bool:
+    """Twins are for block mode: in step mode a player is told nothing that is not scored. They are forks, so no CUDA."""
+    asked = request.doubt != "off" and request.settings.mode == "block" and not seat.ready["peeking"]
+    return asked and seat.sealed.holds and seat.ready["device"] == "cpu"
 
 
-def _pass(name: str, request: Request, composition: Composition, progress: Callable[[str], Progress] | None) -> Outcome:
-    journal = None
-    if request.folder is not None:
-        journal = Journal(request.folder, name, identity(request, composition), request.resume)
-    engine = Engine(
-        request.model,
-        request.stream,
-        composition,
-        request.settings,
-        journal=journal,
-        progress=progress(name) if progress else None,
-        processes=request.processes,
+def _checked(request: Request, seat: Seat, twins: Twins | None) -> Checked:
+    files = [one for one in seat.ready["files"] if isinstance(one, dict)]
+    models = {str(path) for path in seat.player.recipe.model_files}
+    code = sum(int(one["bytes"]) for one in files if not str(one["path"]).startswith(tuple(models or {"\0"})))
+    bounds = twins.looks.bounds() if twins else None
+    step = request.settings.mode == "step"
+    return Checked(
+        sealed_by=seat.sealed.mechanisms,
+        left_open=seat.sealed.open,
+        unchecked_because=_why_unchecked(request, seat, twins),
+        looks=tuple(twins.asked) if twins else (),
+        failed_looks=twins.failed if twins else 0,
+        worst_nats=twins.worst if twins else 0.0,
+        targets_bound=0.0 if step else bounds.targets if bounds and bounds.looks else None,
+        gain_bound=0.0 if step else bounds.gain if bounds else None,
+        files=tuple(files),
+        code_bytes=code,
     )
-    return engine.run()
 
 
-def _what_was_run(request: Request, base: Outcome | None, weights_sha256: str) -> dict[str, Any]:
+def _why_unchecked(request: Request, seat: Seat, twins: Twins | None) -> str | None:
+    unsealed = refuse_unsealed(seat.sealed)
+    if unsealed:
+        return unsealed
+    if request.settings.mode == "step":
+        return None
+    if request.doubt == "off":
+        return "looks were left out (--audit off)"
+    if seat.ready["device"] != "cpu":
+        return f"a process that has used {seat.ready['device']} cannot be forked, so no twin was asked"
+    if twins and twins.failed:
+        return f"{twins.failed} of {len(twins.asked)} looks got no answer"
+    return None if twins and twins.asked else "no target was looked at"
+
+
+def _what_was_run(request: Request, ready: dict[str, Any], opened: Opened, base: Outcome | None) -> dict[str, Any]:
     """The fields that every record has, without verdict and clauses."""
-    artifact, device = request.artifact, next(iter(dict(request.model.named_parameters()).values())).device
+    stream, model = opened.stream, ready["model"]
     return {
-        "artifact": ArtifactUsed(str(artifact.path), artifact.sha256, artifact.bytes, weights_sha256),
-        "data": _data_used(request),
+        "artifact": ArtifactUsed(
+            path=str(model["path"]), family=str(model["family"]), sha256=str(model["sha256"]),
+            bytes=int(model["bytes"]), weights_sha256=str(model["weights_sha256"]),
+        ),
+        "data": DataUsed(
+            name=stream.name,
+            targets=stream.targets,
+            bytes=stream.text_bytes,
+            documents=stream.n_documents,
+            tokens_sha256=stream.sha256,
+            text_sha256=stream.text_sha256,
+            limited_from=opened.limited_from,
+            paths=request.paths,
+            boundaries=request.boundaries,
+        ),
         "settings": request.settings,
-        "composition": describe(request.composition),
-        "base": score(request.composition.base().line, base, request.stream.text_bytes) if base else None,
-        "environment": environment(str(device), request.processes.count),
-    }
-
-
-def _data_used(request: Request) -> DataUsed:
-    stream = request.stream
-    return DataUsed(
-        name=stream.name,
-        targets=stream.targets,
-        bytes=stream.text_bytes,
-        documents=stream.n_documents,
-        tokens_sha256=stream.sha256,
-        text_sha256=stream.text_sha256,
-        limited_from=request.limited_from,
-        paths=request.paths,
-    )
+        "composition": list(ready["composition"]),
+        "base": score(str(ready["base_line"]), base, stream.text_bytes) if base else None,
+        "environment": environment(str(ready["device"]), request.threads),
+    }  # fmt: skip

@@ -127,6 +127,7 @@ class Ledger:
         due: the next target to be charged.
         nats: Σ −ln p.
         document_nats: the same by document of the target.
+        target_nats: float32 [N+1], the same by target; 0 at index 0, which is no target.
     """
 
     def __init__(self, targets: int, documents: NDArray[np.int32], journal: HasFile | None = None) -> None:
@@ -134,6 +135,7 @@ class Ledger:
         self.due = 1
         self.nats = 0.0
         self.document_nats = np.zeros(int(documents[-1]) + 1, dtype=np.float64)
+        self.target_nats: NDArray[np.float32] = np.zeros(targets + 1, dtype=np.float32)
         self._documents = documents
         self._file = journal.file if journal else None
         self._hasher = hashlib.sha256()
@@ -182,6 +184,7 @@ class Ledger:
         self.nats -= float(charged.sum())
         first, last = int(documents[0]), int(documents[-1])
         self.document_nats[first : last + 1] -= np.bincount(documents - first, weights=charged)
+        self.target_nats[self.due : stop] = -charged
         self._hasher.update(charged.astype("<f8").tobytes())
         self.due = stop
 

@@ -20,6 +20,7 @@ class Outcome:
     Attributes:
         nats: Σ −ln p over what is charged.
         boundary_bits: coded length of the boundaries between documents, where they are paid for apart.
+        target_nats: float32 [N+1], by target.
         digest: of the ledger.
         worst_sum: largest |ln Σ p| of a distribution, in nats.
         seconds: of wall clock.
@@ -29,6 +30,7 @@ class Outcome:
     nats: float
     boundary_bits: int
     document_nats: NDArray[np.float64]
+    target_nats: NDArray[np.float32]
     digest: str
     worst_sum: float
     seconds: float
@@ -53,6 +55,7 @@ def outcome_of(charging: Charging, closing: Closing, seconds: float) -> Outcome:
         nats=ledger.nats,
         boundary_bits=boundary_bits(charging.shape.document_starts),
         document_nats=ledger.document_nats,
+        target_nats=ledger.target_nats,
         digest=ledger.digest,
         worst_sum=charging.worst_sum,
         seconds=seconds,

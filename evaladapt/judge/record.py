@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
 import evaladapt
-from evaladapt.contract.composition import Composition
-from evaladapt.engine.loop import Outcome, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.engine.paired import PairedDifference
-from evaladapt.errors import ContractViolation, EvaladaptError
+from evaladapt.errors import ContractViolation
+from evaladapt.judge.outcome import Outcome
+from evaladapt.system.files import write_atomically
 
-FORMAT = "evaladapt-record-1"
-CAUSAL, NONCAUSAL, VIOLATED = "CAUSAL", "NONCAUSAL", "VIOLATED"
+FORMAT = "evaladapt-record-2"
+CAUSAL, PROVEN, UNCHECKED, NONCAUSAL, VIOLATED = "CAUSAL", "PROVEN", "UNCHECKED", "NONCAUSAL", "VIOLATED"
+SCORES = (CAUSAL, PROVEN, UNCHECKED)
+"""Verdicts under which a record has a ``bpb``."""
 CLAUSES = ("C1", "C2", "C3", "C4", "D", "W")
 
 
@@ -36,12 +39,16 @@ class Clause:
 
 @dataclass(frozen=True)
 class Score:
-    """Outcome of one pass over the text. ``bits_per_byte`` is a score only under the verdict CAUSAL."""
+    """Outcome of one pass over the text; ``boundary_bits`` are part of ``bits``.
+
+    ``phases``, ``strategies`` (seconds) and ``scalars`` are the player's own word.
+    """
 
     plugins: str
     bits_per_byte: float
     nats: float
     bits: float
+    boundary_bits: int
     ledger_sha256: str
     seconds: float
     phases: dict[str, float]
@@ -54,7 +61,7 @@ class DataUsed:
     """The text that was scored.
 
     ``limited_from`` is the count of targets before a limit cut the stream; ``paths`` are the files as they were named,
-    none for the default text.
+    none for the default text. ``boundaries`` says how it was paid for where documents start.
     """
 
     name: str
@@ -64,14 +71,16 @@ class DataUsed:
     tokens_sha256: str
     text_sha256: str
     limited_from: int | None
-    paths: tuple[str, ...] = ()
+    paths: tuple[str, ...]
+    boundaries: str
 
 
 @dataclass(frozen=True)
 class ArtifactUsed:
-    """The frozen model."""
+    """The frozen model. The hash of its weights is the player's word, that of the file is not."""
 
     path: str
+    family: str
     sha256: str
     bytes: int
     weights_sha256: str
@@ -101,10 +110,42 @@ class Charged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """What was run, on what, and what was checked. Alone it is of a run that the engine ended: it has no score.
+class Checked:
+    """What the verdict stands on, as the judge saw it.
 
-    ``findings`` is what the audit of the run found, probe by probe.
+    Attributes:
+        sealed_by: mechanisms that held the player; none for a run in one process.
+        left_open: what this system leaves open.
+        unchecked_because: why nothing follows; None where something does.
+        looks: targets that twins were asked for, in order.
+        failed_looks: of these, how many got no answer.
+        worst_nats: largest difference between player and twin that was let pass.
+        targets_bound: with 95 % confidence less than this share of targets was predicted with the help of themselves
+            or of what follows; None where nothing follows.
+        gain_bound: the same as a share of the gain over the base.
+        files: every file outside of the interpreter and evaladapt that the player had read: path, bytes, sha256.
+        code_bytes: of these, what is not the model's.
+        example: the counterexample of a conviction.
+    """
+
+    sealed_by: tuple[str, ...] = ()
+    left_open: tuple[str, ...] = ()
+    unchecked_because: str | None = None
+    looks: tuple[int, ...] = ()
+    failed_looks: int = 0
+    worst_nats: float = 0.0
+    targets_bound: float | None = None
+    gain_bound: float | None = None
+    files: tuple[dict[str, Any], ...] = ()
+    code_bytes: int = 0
+    example: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What was run, on what, and what was checked. Alone it is of a run that was ended: it has no score.
+
+    ``findings`` is what an audit found, probe by probe.
     """
 
     verdict: str
@@ -114,6 +155,7 @@ class Record:
     composition: list[dict[str, Any]]
     clauses: list[Clause]
     base: Score | None
+    checked: Checked
     environment: dict[str, Any]
     format: str = FORMAT
     findings: list[dict[str, Any]] = field(default_factory=list)
@@ -125,7 +167,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord(Record):
-    """A finished run. ``bpb`` exists under the verdict CAUSAL only, ``claimed_bpb`` under NONCAUSAL only."""
+    """A finished run. ``bpb`` exists under the verdicts of ``SCORES`` only, ``claimed_bpb`` under NONCAUSAL only."""
 
     bpb: float | None
     claimed_bpb: float | None
@@ -138,37 +180,45 @@ OF_THE_SCORE = ("bpb", "claimed_bpb", "adapted", "difference", "charged")
 
 
 def score(plugins: str, outcome: Outcome, text_bytes: int) -> Score:
-    """The score of an outcome: bpb = Σ −log2 p / bytes."""
+    """The score of an outcome: bpb = bits / bytes."""
     return Score(
         plugins=plugins,
         bits_per_byte=outcome.bits / text_bytes,
         nats=outcome.nats,
         bits=outcome.bits,
+        boundary_bits=outcome.boundary_bits,
         ledger_sha256=outcome.digest,
         seconds=outcome.seconds,
-        phases=dict(outcome.clock.phases),
-        strategies={alias: dict(hooks) for alias, hooks in outcome.clock.strategies.items()},
-        scalars=outcome.scalars,
+        phases=outcome.closing.phases,
+        strategies=outcome.closing.strategies,
+        scalars=outcome.closing.scalars,
     )
 
 
-def clauses_of(composition: Composition, outcome: Outcome) -> list[Clause]:
-    """What a finished run can say about every clause from what it saw itself."""
-    peeking = ", ".join(member.alias for member in composition.peeking)
-    broken = sorted({clause for member in composition.peeking for clause in member.capabilities.breaks})
-    causal = "no view held a target at or after the frontier; probes not run"
+def verdict_of(peeking: bool, checked: Checked) -> str:
+    """The verdict on a run that came to its end."""
+    if peeking:
+        return NONCAUSAL
+    return CAUSAL if checked.unchecked_because is None else UNCHECKED
+
+
+def clauses_of(ready: Mapping[str, Any], outcome: Outcome, checked: Checked, mode: str) -> list[Clause]:
+    """What a finished run can say about every clause."""
+    peeking, broken = ", ".join(ready["peeking"]), list(ready["breaks"])
+    after = "targets were told after they were charged, by a process that alone held the text"
     return [
-        _causality("C1", peeking, broken, causal),
+        _causality("C1", peeking, broken, _blindness(checked, mode), checked),
         Clause("C2", "pass", f"every distribution was finite and whole; worst |ln sum| {outcome.worst_sum:.1e} nats"),
-        _causality("C3", peeking, broken, "every target was in the ledger before it was observed"),
+        _causality("C3", peeking, broken, after, checked),
         Clause("C4", "pass", f"{outcome.targets} targets charged once each, in order"),
         Clause("D", "not covered", "one run; a second one must give the same ledger hash"),
-        Clause("W", "pass", f"weights at the end are those loaded, sha256 {outcome.weights_digest[:16]}"),
-    ]
+        Clause("W", "pass", f"the player says that weights at the end are those loaded, sha256"
+               f" {outcome.closing.weights_digest[:16]}"),
+    ]  # fmt: skip
 
 
 def clauses_of_broken(violation: ContractViolation) -> list[Clause]:
-    """What a run can say that the engine ended: which clause was broken, and nothing about the others."""
+    """What a run can say that was ended: which clause was broken, and nothing about the others."""
     ended = "the run ended before this could be said"
     return [
         Clause(name, "fail", str(violation)) if name == violation.clause else Clause(name, "not covered", ended)
@@ -176,23 +226,7 @@ def clauses_of_broken(violation: ContractViolation) -> list[Clause]:
     ]
 
 
-def describe(composition: Composition) -> list[dict[str, Any]]:
-    """Every member with origin, options and declared powers."""
-    return [
-        {
-            "alias": member.alias,
-            "distribution": member.type.listing.distribution,
-            "version": member.type.listing.version,
-            "stage": str(member.capabilities.stage),
-            "scope": member.capabilities.scope,
-            "peeks": member.capabilities.peeks,
-            "options": dataclasses.asdict(member.options),
-        }
-        for member in composition.members
-    ]
-
-
-def environment(device: str, processes: int = 1) -> dict[str, Any]:
+def environment(device: str, threads: int, processes: int = 1) -> dict[str, Any]:
     """Versions and machine, as far as they can change a bit of the result."""
     packages = ("torch", "numpy", "safetensors", "sentencepiece", "pluggy")
     return {
@@ -200,8 +234,7 @@ def environment(device: str, processes: int = 1) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
         "platform": platform.platform(),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "device": device,
         "processes": processes,
         "command": " ".join(sys.argv),
@@ -214,22 +247,33 @@ def write_record(path: Path, record: Record) -> None:
     Raises:
         EvaladaptError: it cannot be written.
     """
-    temporary = path.with_suffix(".partial")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(record.to_json(), file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise EvaladaptError(f"the run record {path} cannot be written: {error.strerror}") from error
+    content = json.dumps(record.to_json(), indent=2, default=_plain, allow_nan=False)
+    write_atomically(path, [content.encode(), b"\n"])
 
 
-def _causality(clause: str, peeking: str, broken: list[str], evidence: str) -> Clause:
-    if not peeking:
-        return Clause(clause, "pass", evidence)
-    if broken and clause not in broken:
+def _plain(value: object) -> object:
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no place in a record")
+
+
+def _blindness(checked: Checked, mode: str) -> str:
+    if mode == "step":
+        return "step mode: the player was never told a token that was not scored"
+    asked = len(checked.looks)
+    bound = f"less than {checked.targets_bound:.1%} of targets" if checked.targets_bound is not None else "nothing follows"
+    gain = f" and {checked.gain_bound:.1%} of the gain" if checked.gain_bound is not None else ""
+    return (
+        f"{asked} targets asked of copies that were told the prefix only, none differed (largest difference"
+        f" {checked.worst_nats:.1e} nats): {bound}{gain}, 95 %"
+    )
+
+
+def _causality(clause: str, peeking: str, broken: list[str], evidence: str, checked: Checked) -> Clause:
+    if peeking and (not broken or clause in broken):
+        return Clause(clause, "fail", f"{peeking} is shown targets before they are scored")
+    if peeking:
         return Clause(clause, "not covered", f"{peeking} peeks")
-    return Clause(clause, "fail", f"{peeking} is shown targets before they are scored")
+    if checked.unchecked_because is not None:
+        return Clause(clause, "not covered", f"unchecked: {checked.unchecked_because}")
+    return Clause(clause, "pass", evidence)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from evaladapt.data.files import write_atomically
+from evaladapt.system.files import write_atomically
 from evaladapt.errors import EvaladaptError
 from evaladapt.judge.ledger import Ledger, LedgerFile
 

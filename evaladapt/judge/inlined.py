@@ -1,0 +1,57 @@
+"""A request carried out in this process: tracebacks, breakpoints, and no proof of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+import json
+from typing import Any
+
+from evaladapt.contract.composition import Composition
+from evaladapt.engine.setup import Setup
+from evaladapt.errors import ContractViolation
+from evaladapt.judge.charging import Progress
+from evaladapt.judge.evaluate import ADAPTED, BASE, broken_record, finished_record
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.outcome import Outcome
+from evaladapt.judge.record import Checked, Record
+from evaladapt.judge.request import Opened, Request
+from evaladapt.judge.snapshot import Journal
+from evaladapt.system.processes import ALONE, Processes
+
+WHY = "run inside one process (--inline), where a strategy can reach the text"
+
+
+def evaluate_inline(
+    request: Request,
+    progress: Callable[[str], Progress] | None = None,
+    base: Outcome | None = None,
+    *,
+    processes: Processes = ALONE,
+) -> Record:
+    """As :func:`evaladapt.judge.evaluate.evaluate`, without players."""
+    setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
+    opened = request.open_text(setup.opened.tokenizer)
+    ready: dict[str, Any] = {**setup.description(), "files": []}
+    checked = Checked(unchecked_because=WHY)
+
+    def play(name: str, composition: Composition) -> Outcome:
+        journal = None
+        if request.folder is not None:
+            identity = request.identity(ready | {"composition": composition.line}, opened.stream.sha256)
+            journal = Journal(request.folder, name, identity, resume=request.resume, say=request.say)
+        return InlineRun(
+            setup.opened.backend, opened.stream, composition, setup.settings, boundaries=request.boundaries,
+            journal=journal, progress=progress(name) if progress else None, processes=processes,
+        ).run()  # fmt: skip
+
+    composition = setup.composition
+    try:
+        if not composition.adaptive:
+            base = None
+        elif base is None and request.with_base:
+            base = play(BASE, composition.base())
+        outcome = play(ADAPTED, composition)
+    except ContractViolation as violation:
+        return broken_record(request, ready, opened, violation, base, checked)
+    return finished_record(request, ready, opened, outcome, base, checked)

@@ -1,0 +1,150 @@
+"""What a run is asked for, before anything of it is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from evaladapt.artifact.shipped import shipped_artifacts
+from evaladapt.data.stream import TokenStream
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.engine.loop import Settings
+from evaladapt.errors import UsageError
+from evaladapt.judge.charging import Boundaries
+from evaladapt.judge.players import PATIENCE, Recipe
+
+Level = Literal["off", "sample", "full"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""How much a run is doubted: not at all, by looks for a tenth of its time, or by looks at every group of batches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """Strategies by name, in the user's order, with options as given."""
+
+    names: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    allow_noncausal: bool = False
+
+    @property
+    def line(self) -> str:
+        """For messages and folders, before anybody has composed it."""
+        return ",".join(self.names) or "sliding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A text, opened for a tokenizer: ``limited_from`` is its count of targets before a limit cut it."""
+
+    stream: TokenStream
+    limited_from: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to evaluate.
+
+    Attributes:
+        model: reference of a model.
+        composed: the strategies.
+        open_text: opens the text; called when every player is sealed, and not before.
+        paths: files of the text, as they were named; none for the default text.
+        inline: run everything in this process, for a debugger; the verdict is UNCHECKED.
+        doubt: how much twins are asked.
+        with_base: also score the plan alone, to compare with.
+        folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
+        resume: continue what an interrupted run of the same request left in ``folder``.
+        patience: seconds that a player may take for one answer.
+        allow_read: files and folders that strategies may read while they are loaded, beside what is installed.
+    """
+
+    model: str = "default"
+    composed: Composed = field(default_factory=Composed)
+    open_text: Callable[[Tokenizer], Opened]
+    paths: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    boundaries: Boundaries = "paid"
+    inline: bool = False
+    doubt: Level = "sample"
+    with_base: bool = True
+    folder: Path | None = None
+    resume: bool = False
+    device: str = "cpu"
+    threads: int = field(default_factory=lambda: default_threads())
+    patience: float = PATIENCE
+    allow_read: tuple[Path, ...] = ()
+    say: Callable[[str], None] = field(default=lambda _: None, compare=False)
+
+    def recipe(self, *, base: bool) -> Recipe:
+        """What a player is told: of the composition, or of its plan alone."""
+        return Recipe(
+            model=located(self.model),
+            model_files=_model_files(self.model),
+            names=self.composed.names,
+            options=self.composed.options,
+            allow_noncausal=self.composed.allow_noncausal,
+            settings=self.settings,
+            device=self.device,
+            threads=self.threads,
+            base=base,
+            allow_read=self.allow_read,
+        )
+
+    def identity(self, ready: Mapping[str, Any], tokens_sha256: str) -> str:
+        """Hash of everything that the ledger of a pass depends on; runs of one identity may continue each other."""
+        content = {
+            "model": ready["model"],
+            "tokens": tokens_sha256,
+            "composition": ready["composition"],
+            "settings": asdict(self.settings),
+            "boundaries": self.boundaries,
+            "threads": self.threads,
+            "device": ready["device"],
+            "environment": ready["versions"],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def level_named(name: str) -> Level:
+    """The level a person named.
+
+    Raises:
+        UsageError: there is no such level.
+    """
+    for level in LEVELS:
+        if level == name:
+            return level
+    raise UsageError(f"--audit {name!r} is none of {', '.join(LEVELS)}")
+
+
+def default_threads() -> int:
+    """As many threads as the environment says, or as there are cores for this process."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdigit() and int(said):
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def located(reference: str) -> str:
+    """The reference with the path of an artifact that ships in place of its name: a player may list no folder."""
+    shipped = shipped_artifacts()
+    return str(shipped[reference].resolve()) if reference in shipped else _absolute(reference)
+
+
+def _absolute(reference: str) -> str:
+    """With its path made absolute, because a player has another folder."""
+    if Path(reference).exists():
+        return str(Path(reference).resolve())
+    family, colon, where = reference.partition(":")
+    return f"{family}:{Path(where).resolve()}" if colon and Path(where).exists() else reference
+
+
+def _model_files(reference: str) -> tuple[Path, ...]:
+    place = located(reference)
+    where = place if Path(place).exists() else place.partition(":")[2]
+    return (Path(where),) if where and Path(where).exists() else ()

@@ -70,8 +70,8 @@ def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines
 
     setup = Setup.of(recipe)
     setup.warm_up()
-    ready = json.dumps({**setup.description(), "files": files.listed()}).encode()
-    lines.judge.send(Kind.READY, ready)
+    read = files.listed()  # before the description, which reads whole packages to hash them
+    lines.judge.send(Kind.READY, json.dumps({**setup.description(), "files": read}).encode())
     lines.judge.receive({Kind.SEAL: 0})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for twins that the judge dismisses
     second = after_loading()
@@ -85,7 +85,7 @@ def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines
         setup.settings.mode,
     )
     try:
-        closing = Engine(setup.opened.backend, setup.composition, setup.settings, remote).run()
+        closing = Engine(setup.opened.backend, setup.composition, setup.settings, remote, vocabulary=setup.vocabulary).run()
     except BaseException:
         if remote.is_twin:
             os._exit(1)

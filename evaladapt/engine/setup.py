@@ -25,7 +25,7 @@ from torch import Tensor
 import evaladapt
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.contract.origin import origin_of
-from evaladapt.contract.views import Window
+from evaladapt.contract.views import Vocabulary, Window
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.protocol import Rows
@@ -58,6 +58,12 @@ class Setup:
         composition = compose(recipe["names"], recipe["options"], allow_noncausal=recipe["allow_noncausal"])
         opened = open_model(recipe["model"], choose_device(recipe["device"]))
         return cls(opened, composition.base() if recipe["base"] else composition, Settings(**recipe["settings"]))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the tokens stand for."""
+        tokenizer = self.opened.tokenizer
+        return Vocabulary(tuple(tokenizer.piece_bytes), frozenset(tokenizer.special_ids))
 
     def description(self) -> dict[str, Any]:
         """What the record says of model and strategies, and what the judge has to know to check and doubt them."""
@@ -111,15 +117,16 @@ class Setup:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        _Rehearsal(self.opened.backend, self.composition, self.settings).run()
+        _Rehearsal(self).run()
 
 
 class _Rehearsal(Engine):
     """A run on random tokens, in few and short windows whatever the plan; long enough for every strategy to learn."""
 
-    def __init__(self, model: Any, composition: Composition, settings: Settings) -> None:
+    def __init__(self, setup: Setup) -> None:
+        model, settings = setup.opened.backend, dataclasses.replace(setup.settings, batch=ROWS)
         exchange = _Nonsense(model.vocab_size, settings.mode)
-        super().__init__(model, composition, dataclasses.replace(settings, batch=ROWS), exchange)
+        super().__init__(model, setup.composition, settings, exchange, vocabulary=setup.vocabulary)
         self._length = min(LONGEST_WINDOW, max(2, model.context))
         longest = max((one.horizon or 0 for one in self._strategies), default=0)
         exchange.targets = min(MOST_TARGETS, longest + ROWS * self._length)

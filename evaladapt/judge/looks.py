@@ -72,6 +72,14 @@ class Looks:
         """Aim at so many looks in all, as far as that is between the fewest and the usual."""
         self.wanted = min(max(FEWEST, looks), USUAL)
 
+    def first_of(self, first: int, free: NDArray[np.bool_]) -> list[int]:
+        """One target of the first group, evenly: it shows what a look costs."""
+        candidates = np.flatnonzero(~free)
+        if not len(candidates):
+            return []
+        self.looked += 1
+        return [first + int(candidates[int(self.draw.random(1)[0] * len(candidates))])]
+
     def of_group(self, first: int, charges: NDArray[np.float64], free: NDArray[np.bool_]) -> list[int]:
         """Draw targets of a group that starts at ``first`` and was charged so (natural logs [n]).
 

@@ -105,18 +105,24 @@ class Twins:
         if one is None or (batch.end - one.frontier < GROUP_TARGETS and not last):
             return
         self._played += time.perf_counter() - one.started
-        charges = np.concatenate(one.charges)
-        targets = self.looks.of_group(one.frontier, charges, self._free[one.frontier : batch.end])
-        begun = time.perf_counter()
         try:
-            if targets:
-                with self._player.child.stopped():
-                    for target in targets:
-                        self._look(one, target)
+            if not self.asked:
+                self._ask_about(one, self.looks.first_of(one.frontier, self._free[one.frontier : batch.end]))
+            self._budget(batch.end - 1)
+            charges = np.concatenate(one.charges)
+            self._ask_about(one, self.looks.of_group(one.frontier, charges, self._free[one.frontier : batch.end]))
         finally:
             self._dismiss(one)
+
+    def _ask_about(self, one: _Group, targets: list[int]) -> None:
+        """Ask while the player is stopped."""
+        if not targets:
+            return
+        begun = time.perf_counter()
+        with self._player.child.stopped():
+            for target in targets:
+                self._look(one, target)
         self._spent += time.perf_counter() - begun
-        self._budget(batch.end - 1)
 
     def _budget(self, done: int) -> None:
         """How many looks a tenth of the run's time buys, by what they have cost so far."""

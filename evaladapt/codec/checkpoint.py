@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaladapt.engine.ledger import LedgerFile
-from evaladapt.engine.loop import Journal
 from evaladapt.errors import DataError
+from evaladapt.judge.snapshot import Journal
 
 
 def checkpoint(out: Path, identity: bytes, resume: bool) -> Journal:
-    """The journal for ``out``; a checkpoint of another identity is not continued but replaced.
+    """The journal for ``out``.
 
     Raises:
         DataError: the folder cannot be made.
@@ -23,20 +22,9 @@ def checkpoint(out: Path, identity: bytes, resume: bool) -> Journal:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"the folder {out.parent} cannot be made: {error.strerror}") from error
-    return _journal(out, hashlib.sha256(identity).hexdigest(), resume)
-
-
-def drop_checkpoint(out: Path) -> None:
-    """Remove what is left beside ``out``."""
-    journal = _journal(out, "", False)
-    journal.ledger.unlink(missing_ok=True)
-    journal.snapshot.unlink(missing_ok=True)
+    return Journal(out.parent, f"{out.name}.checkpoint", hashlib.sha256(identity).hexdigest(), resume=resume)
 
 
 def charges_of(journal: Journal) -> NDArray[np.float64]:
     """Log-probabilities [N] of all targets in the ledger of a journal."""
-    return np.concatenate([line.logprobs for line in LedgerFile(journal.ledger, journal.identity).lines()])
-
-
-def _journal(out: Path, identity: str, resume: bool) -> Journal:
-    return Journal(out.parent, f"{out.name}.checkpoint", identity, resume)
+    return np.concatenate([line.logprobs for line in journal.file.lines()])

@@ -7,17 +7,15 @@ the direction, so whatever the engine computes is computed alike on both sides.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evaladapt.codec.checks import CHECK_VALUES, TokenCheck, check_due
 from evaladapt.codec.frequencies import intervals
 from evaladapt.codec.problems import CodecError, PayloadEndsError
 from evaladapt.codec.range_coder import RangeDecoder, RangeEncoder
 from evaladapt.codec.text import CodedText
-from evaladapt.contract.views import State
 from evaladapt.engine.source import UNKNOWN
+from evaladapt.judge.snapshot import CoderState
 
 
 class LostError(Exception):
@@ -40,9 +38,9 @@ class EncodingCoder:
         self._encoder = RangeEncoder()
         self._check = TokenCheck()
 
-    def settle(self, first: int, logprobs: Tensor) -> None:
-        """Code the targets from ``first`` on under their distributions [n,V]."""
-        for target, row in enumerate(_rows(logprobs), first):
+    def settle(self, targets: NDArray[np.int64], logprobs: NDArray[np.float32]) -> None:
+        """Code ``targets`` [n] under their distributions [n,V]."""
+        for target, row in zip(targets.tolist(), logprobs, strict=True):
             token = int(self._tokens[target])
             shares = intervals(row)
             self._encoder.encode(*shares.of(token), shares.total)
@@ -54,11 +52,11 @@ class EncodingCoder:
         """The payload."""
         return self._encoder.finish()
 
-    def state(self) -> State:
+    def state(self) -> CoderState:
         """Payload, registers and check."""
         return {**self._encoder.state(), "crc": self._check.crc}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: CoderState) -> None:
         """Continue from what :meth:`state` returned."""
         self._encoder.restore(state)
         self._check = TokenCheck(_crc(state))
@@ -73,13 +71,13 @@ class DecodingCoder:
         self._check = TokenCheck()
         self.right_until = 0
 
-    def settle(self, first: int, logprobs: Tensor) -> None:
-        """Find out the targets from ``first`` on; one at a time, because the next distribution depends on this one.
+    def settle(self, targets: NDArray[np.int64], logprobs: NDArray[np.float32]) -> None:
+        """Find out ``targets`` [n]; one at a time, because the next distribution depends on this one.
 
         Raises:
             LostError: a check failed, or the payload ends early.
         """
-        for target, row in enumerate(_rows(logprobs), first):
+        for target, row in zip(targets.tolist(), logprobs, strict=True):
             try:
                 self._tokens[target] = self._next(row)
                 self._check.add(int(self._tokens[target]))
@@ -98,17 +96,17 @@ class DecodingCoder:
         if not self._decoder.exhausted:
             raise LostError(targets, self.right_until)
 
-    def state(self) -> State:
+    def state(self) -> CoderState:
         """Tokens so far, registers and check."""
-        known = torch.from_numpy(self._tokens[self._tokens != UNKNOWN].copy())
-        return {**self._decoder.state(), "tokens": known, "crc": self._check.crc, "right_until": self.right_until}
+        known = int(np.argmax(self._tokens == UNKNOWN)) if (self._tokens == UNKNOWN).any() else len(self._tokens)
+        return {**self._decoder.state(), "tokens": self._tokens[:known].astype("<i4").tobytes(), "crc": self._check.crc, "right_until": self.right_until}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: CoderState) -> None:
         """Continue from what :meth:`state` returned."""
-        known, right_until = state["tokens"], state["right_until"]
-        if not isinstance(known, Tensor) or not isinstance(right_until, int):
+        known, right_until = state.get("tokens"), state.get("right_until")
+        if not isinstance(known, bytes) or not isinstance(right_until, int) or len(known) > 4 * len(self._tokens):
             raise CodecError("the checkpoint holds no tokens; remove it to start over")
-        self._tokens[: len(known)] = known.numpy()
+        self._tokens[: len(known) // 4] = np.frombuffer(known, "<i4", len(known) // 4)
         self.right_until = right_until
         self._decoder.restore(state)
         self._check = TokenCheck(_crc(state))
@@ -127,12 +125,8 @@ class DecodingCoder:
         self.right_until = target
 
 
-def _rows(logprobs: Tensor) -> NDArray[np.float32]:
-    return logprobs.cpu().numpy()
-
-
-def _crc(state: State) -> int:
-    crc = state["crc"]
+def _crc(state: CoderState) -> int:
+    crc = state.get("crc")
     if not isinstance(crc, int):
         raise CodecError("the checkpoint holds no check; remove it to start over")
     return crc

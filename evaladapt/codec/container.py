@@ -30,6 +30,9 @@ from numpy.typing import NDArray
 from evaladapt.codec.problems import CodecError
 from evaladapt.codec.recipe import Recipe
 from evaladapt.codec.text import Spelling
+from evaladapt.data.boundaries import pack_boundaries, unpack_boundaries
+from evaladapt.errors import DataError
+from evaladapt.system.files import read_regular
 
 MAGIC = b"EVZ\x1a"
 VERSION = 1
@@ -69,7 +72,7 @@ class EvzFile:
 
     def pack(self) -> bytes:
         """The file's bytes."""
-        recipe, table = self.recipe.to_json(), _pack_starts(self.document_starts)
+        recipe, table = self.recipe.to_json(), pack_boundaries(self.document_starts)
         who = self.identity
         head = HEAD.pack(MAGIC, VERSION, self.spelling, len(recipe), len(table), len(self.payload), self.targets,
                          self.text_bytes, who.artifact, who.composition, who.text, who.canary)  # fmt: skip
@@ -83,13 +86,10 @@ def read_evz(path: Path) -> EvzFile:
     Raises:
         CodecError: it cannot be read, is no ``.evz`` file, of another version, or not whole.
     """
-    if path.exists() and not path.is_file():
-        raise CodecError(f"{path} is not a regular file")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise CodecError(f"{path} cannot be read: {error.strerror}") from error
+        content = read_regular(path, MAX_FILE_BYTES)
+    except DataError as error:
+        raise CodecError(str(error)) from error
     try:
         return parse_evz(content)
     except CodecError as error:
@@ -124,7 +124,10 @@ def parse_evz(content: bytes) -> EvzFile:
         raise CodecError(f"the file's spelling {spelling} is none that this version knows")
     table_at = HEAD.size + recipe_bytes
     payload_at = table_at + table_bytes
-    starts = _parse_starts(content[table_at:payload_at], targets)
+    try:
+        starts = unpack_boundaries(content[table_at:payload_at], targets)
+    except DataError as error:
+        raise CodecError(f"the file cannot be read: {error}") from error
     if targets > text_bytes + 2 * len(starts):
         raise CodecError(f"the file says that {text_bytes} bytes of text take {targets} tokens, which cannot be")
     return EvzFile(
@@ -136,30 +139,3 @@ def parse_evz(content: bytes) -> EvzFile:
         document_starts=starts,
         payload=content[payload_at : -CRC.size],
     )
-
-
-def _pack_starts(starts: NDArray[np.int64]) -> bytes:
-    packed = bytearray()
-    for gap in np.diff(starts).tolist():
-        while gap >= 0x80:
-            packed.append(gap & 0x7F | 0x80)
-            gap >>= 7
-        packed.append(gap)
-    return bytes(packed)
-
-
-def _parse_starts(table: bytes, targets: int) -> NDArray[np.int64]:
-    starts, gap, shift = [0], 0, 0
-    for byte in table:
-        gap |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            starts.append(starts[-1] + gap)
-            gap = shift = 0
-            if starts[-1] > targets or starts[-1] == starts[-2]:
-                raise CodecError("the file's table of documents does not fit its text")
-        elif shift > 35:
-            raise CodecError("the file's table of documents holds a number that is too large")
-    if shift:
-        raise CodecError("the file's table of documents ends inside a number")
-    return np.array(starts, dtype=np.int64)

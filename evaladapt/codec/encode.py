@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evaladapt.codec.canary import canary
-from evaladapt.codec.checkpoint import charges_of, checkpoint, drop_checkpoint
+from evaladapt.codec.canary import canary_of
+from evaladapt.codec.checkpoint import charges_of, checkpoint
 from evaladapt.codec.coders import EncodingCoder
-from evaladapt.codec.container import MAX_TEXT_BYTES, EvzFile, Identity
+from evaladapt.codec.container import MAX_TEXT_BYTES, EvzFile, Identity, parse_evz
 from evaladapt.codec.problems import CodecError
-from evaladapt.codec.recipe import HASH_BYTES, Recipe, composition_hash, recipe_of
+from evaladapt.codec.recipe import HASH_BYTES, composition_hash, recipe_of
 from evaladapt.codec.text import CodedText
-from evaladapt.contract.composition import Composition
-from evaladapt.engine.frozen import Frozen
-from evaladapt.engine.loop import Engine, Outcome, Progress, Settings
 from evaladapt.errors import ContractViolation, PluginError, UsageError
+from evaladapt.judge.charging import Charging, Progress, Rules
+from evaladapt.judge.outcome import Outcome
+from evaladapt.judge.performers import Performer
+from evaladapt.judge.snapshot import Journal
 from evaladapt.system.files import write_atomically
 
 
@@ -48,18 +49,18 @@ class Encoded:
 
     @property
     def bits(self) -> float:
-        """Σ −log2 p of the run."""
+        """What the run charged, boundaries included."""
         return self.outcome.bits if self.outcome else 0.0
 
 
 def encode(
-    frozen: Frozen,
+    performer: Performer,
     text: CodedText,
-    composition: Composition,
     out: Path,
     *,
     batch: int = 16,
     seed: int = 0,
+    threads: int = 1,
     resume: bool = False,
     with_charges: bool = False,
     progress: Progress | None = None,
@@ -67,36 +68,51 @@ def encode(
     """Write ``text`` to ``out``, whole or not at all.
 
     Args:
-        frozen: the artifact; the decoder needs the same.
+        performer: model and strategies in step mode, ready with a canary; the decoder needs the same.
         text: what to write.
-        composition: strategies, none of which peeks.
         out: the ``.evz`` file.
         batch: windows between two updates of state that outlives a window.
         seed: of strategies that draw random numbers.
+        threads: with how many the performer computes.
         resume: continue from the checkpoint that an interrupted encoding left beside ``out``.
         with_charges: also return what every target was charged.
         progress: called after every batch.
 
     Raises:
-        CodecError: the text is too long.
+        CodecError: the text is too long, or what was written does not read back.
         UsageError: a strategy peeks.
-        ContractViolation: as :meth:`evaladapt.engine.loop.Engine.run`.
+        ContractViolation, PluginError: as :meth:`evaladapt.judge.performers.Performer.perform`.
     """
-    _refuse_what_cannot_be_encoded(text, composition)
-    identity = _identity(frozen, text, composition, batch, seed)
-    recipe = recipe_of(composition, batch, seed)
+    ready = performer.ready
+    _refuse_what_cannot_be_encoded(text, ready["peeking"])
+    identity = Identity(
+        artifact=bytes.fromhex(ready["model"]["sha256"])[:HASH_BYTES],
+        composition=composition_hash(ready, batch, seed),
+        text=hashlib.sha256(text.content).digest()[:HASH_BYTES],
+        canary=canary_of(ready),
+    )
+    recipe = recipe_of(ready, batch, seed, threads)
     coder = EncodingCoder(text)
     journal = checkpoint(out, repr((identity, recipe.to_json())).encode(), resume)
     outcome = None
     if text.targets:
-        settings = Settings(batch=batch, seed=seed, mode="step")
-        engine = Engine(frozen.model, text, composition, settings, coder=coder, journal=journal, progress=progress)
-        outcome = _run(engine, out)
-    file = _file(text, identity, recipe, coder.finish())
+        rules = Rules(mode="step", rows=batch)
+        charging = Charging(text, rules, coder=coder, journal=journal, progress=progress)
+        outcome = _performed(performer, charging, journal)
+    file = EvzFile(
+        spelling=text.spelling,
+        targets=text.targets,
+        text_bytes=len(text.content),
+        identity=identity,
+        recipe=recipe,
+        document_starts=text.document_starts,
+        payload=coder.finish(),
+    )
     content = file.pack()
+    parse_evz(content)
     write_atomically(out, [content])
     charges = charges_of(journal) if with_charges and outcome else None
-    drop_checkpoint(out)
+    journal.drop()
     return Encoded(
         text_bytes=len(text.content),
         file_bytes=len(content),
@@ -107,41 +123,22 @@ def encode(
     )
 
 
-def _run(engine: Engine, out: Path) -> Outcome:
+def _performed(performer: Performer, charging: Charging, journal: Journal) -> Outcome:
     """Run it; a run that a strategy ended would end there again, so nothing of it is kept for ``resume``."""
     try:
-        return engine.run()
+        return performer.perform(charging)
     except (ContractViolation, PluginError):
-        drop_checkpoint(out)
+        journal.drop()
         raise
+    finally:
+        journal.file.close()
 
 
-def _refuse_what_cannot_be_encoded(text: CodedText, composition: Composition) -> None:
-    if composition.peeking:
-        names = ", ".join(member.alias for member in composition.peeking)
+def _refuse_what_cannot_be_encoded(text: CodedText, peeking: list[str]) -> None:
+    if peeking:
+        names = ", ".join(peeking)
         raise UsageError(f"{names} peeks: a decoder does not have what it would be shown, so nothing can be encoded")
     if len(text.content) > MAX_TEXT_BYTES:
         raise CodecError(
             f"{text.name} has {len(text.content):,} bytes; the limit is {MAX_TEXT_BYTES:,}. Take a part: --limit-bytes"
         )
-
-
-def _identity(frozen: Frozen, text: CodedText, composition: Composition, batch: int, seed: int) -> Identity:
-    return Identity(
-        artifact=bytes.fromhex(frozen.artifact.sha256)[:HASH_BYTES],
-        composition=composition_hash(composition, batch, seed),
-        text=hashlib.sha256(text.content).digest()[:HASH_BYTES],
-        canary=canary(frozen.model),
-    )
-
-
-def _file(text: CodedText, identity: Identity, recipe: Recipe, payload: bytes) -> EvzFile:
-    return EvzFile(
-        spelling=text.spelling,
-        targets=text.targets,
-        text_bytes=len(text.content),
-        identity=identity,
-        recipe=recipe,
-        document_starts=text.document_starts,
-        payload=payload,
-    )

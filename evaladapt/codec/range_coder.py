@@ -12,7 +12,7 @@ against that one.
 from __future__ import annotations
 
 from evaladapt.codec.problems import PayloadEndsError
-from evaladapt.contract.views import State
+from evaladapt.judge.snapshot import CoderState
 
 WORD_BYTES = 8
 FULL = (1 << 64) - 1
@@ -54,12 +54,12 @@ class RangeEncoder:
             self._shift()
         return bytes(self.payload)
 
-    def state(self) -> State:
+    def state(self) -> CoderState:
         """Payload and registers."""
         registers = {"low": self._low, "range": self._range, "cache": self._cache, "waiting": self._waiting}
         return {"payload": bytes(self.payload), **registers}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: CoderState) -> None:
         """Continue from what :meth:`state` returned."""
         self.payload = bytearray(_bytes(state, "payload"))
         self._low, self._range = _int(state, "low"), _int(state, "range")
@@ -110,11 +110,11 @@ class RangeDecoder:
         """Whether every byte of the payload was needed."""
         return self._at >= len(self._payload)
 
-    def state(self) -> State:
+    def state(self) -> CoderState:
         """Registers and place in the payload."""
         return {"at": self._at, "range": self._range, "code": self._code}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: CoderState) -> None:
         """Continue from what :meth:`state` returned."""
         self._at, self._range, self._code = _int(state, "at"), _int(state, "range"), _int(state, "code")
 
@@ -126,15 +126,15 @@ class RangeDecoder:
         return byte
 
 
-def _int(state: State, name: str) -> int:
-    value = state[name]
+def _int(state: CoderState, name: str) -> int:
+    value = state.get(name)
     if not isinstance(value, int):
         raise PayloadEndsError(f"the checkpoint holds no number {name!r}; remove it to start over")
     return value
 
 
-def _bytes(state: State, name: str) -> bytes:
-    value = state[name]
+def _bytes(state: CoderState, name: str) -> bytes:
+    value = state.get(name)
     if not isinstance(value, bytes):
         raise PayloadEndsError(f"the checkpoint holds no bytes {name!r}; remove it to start over")
     return value

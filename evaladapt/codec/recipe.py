@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-import evaladapt
 from evaladapt.codec.problems import CodecError
-from evaladapt.contract.composition import Composition, Member, compose
 from evaladapt.contract.options import OptionValue
-from evaladapt.engine.record import describe
-from evaladapt.system.strict_json import Malformed, TextLimits, canonical_json, parse_json
+from evaladapt.errors import DataError
+from evaladapt.system.strict_json import TextLimits, canonical_json, parse_json
 
 HASH_BYTES = 16
-JSON_DEPTH = 4
 MAX_THREADS = 1024
 MAX_BYTES = (1 << 16) - 1
 """Longest recipe that an ``.evz`` file has room for."""
+LIMITS = TextLimits(depth=4)
 DEFAULTS: Mapping[str, object] = {"options": {}, "batch": 16, "seed": 0}
 """What a file leaves out."""
-
-Compose = Callable[[Sequence[str], Mapping[str, Mapping[str, object]]], Composition]
-"""From names and options to a composition; :func:`evaladapt.contract.composition.compose` unless a test has its own."""
+OURS = "evaladapt:"
+"""Strategies of this distribution go by their alias; a stranger's by ``distribution:alias``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +59,8 @@ class Recipe:
             CodecError: it is something else.
         """
         try:
-            found = parse_json(raw, "The recipe", TextLimits(depth=JSON_DEPTH))
-        except Malformed as error:
+            found = parse_json(raw, "the recipe", LIMITS)
+        except DataError as error:
             raise CodecError(f"the file's recipe cannot be read: {error}") from error
         types = {"plugins": str, "threads": int, "made": str, "options": dict, "batch": int, "seed": int}
         whole = {**DEFAULTS, **found} if isinstance(found, dict) else {}
@@ -79,36 +74,24 @@ class Recipe:
             raise CodecError("the file's recipe holds options that are no table")
         return cls(**{**whole, "plugins": tuple(whole["plugins"].split(","))})
 
-    def compose(self, by: Compose = compose) -> Composition:
-        """The composition, from what is installed here."""
-        return by(self.plugins, self.options)
 
-
-def recipe_of(composition: Composition, batch: int, seed: int) -> Recipe:
-    """The recipe of a composition."""
-    options = {member.alias: _set_options(member) for member in composition.members}
+def recipe_of(ready: Mapping[str, Any], batch: int, seed: int, threads: int) -> Recipe:
+    """The recipe of what a performer has composed."""
+    members = ready["composition"]
+    names = [str(one["name"]).removeprefix(OURS) for one in members]
+    chosen = {name: one["chosen"] for name, one in zip(names, members, strict=True) if one["chosen"]}
     return Recipe(
-        plugins=tuple(member.alias for member in composition.members),
-        options={alias: given for alias, given in options.items() if given},
-        batch=batch,
-        seed=seed,
-        threads=torch.get_num_threads(),
-        made=made_here(),
+        plugins=tuple(names), options=chosen, batch=batch, seed=seed, threads=threads, made=made_by(ready)
     )
 
 
-def made_here() -> str:
-    """Versions that decide whether another machine can read what this one writes."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{evaladapt.__version__}, torch {torch.__version__}, {capability}"
+def made_by(ready: Mapping[str, Any]) -> str:
+    """Versions that decide whether another machine can read what a performer writes."""
+    versions = ready["versions"]
+    return f"{versions['evaladapt']}, torch {versions['torch']}, {versions['cpu']}"
 
 
-def composition_hash(composition: Composition, batch: int, seed: int) -> bytes:
-    """First half of the SHA-256 over every option, default or not, and every distribution's version."""
-    content: dict[str, Any] = {"composition": describe(composition), "batch": batch, "seed": seed}
+def composition_hash(ready: Mapping[str, Any], batch: int, seed: int) -> bytes:
+    """First half of the SHA-256 over every option, default or not, every distribution's version and its code."""
+    content: dict[str, Any] = {"composition": ready["composition"], "batch": batch, "seed": seed}
     return hashlib.sha256(canonical_json(content).encode()).digest()[:HASH_BYTES]
-
-
-def _set_options(member: Member) -> dict[str, OptionValue]:
-    defaults = {field.name: field.default for field in dataclasses.fields(member.options)}
-    return {name: value for name, value in dataclasses.asdict(member.options).items() if value != defaults[name]}

@@ -75,11 +75,11 @@ def text_from_stream(stream: TokenStream, tokenizer: Tokenizer) -> CodedText:
 
 
 def blank_text(targets: int, document_starts: NDArray[np.int64], spelling: Spelling, bos_id: int) -> CodedText:
-    """The shape of a text of which only the BOS that opens it is known."""
+    """The shape of a text of which only the BOS tokens that open its documents are known."""
     opens = np.zeros(targets + 1, dtype=np.int32)
     opens[document_starts] = 1
     tokens = np.full(targets + 1, UNKNOWN, dtype=np.int32)
-    tokens[0] = bos_id
+    tokens[document_starts] = bos_id
     return CodedText("the coded text", b"", spelling, tokens, np.cumsum(opens, dtype=np.int32) - np.int32(1))
 
 

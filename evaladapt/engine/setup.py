@@ -26,6 +26,7 @@ import evaladapt
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.contract.origin import origin_of
 from evaladapt.contract.views import Vocabulary, Window
+from evaladapt.engine.canary import canary
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.protocol import Rows
@@ -47,6 +48,7 @@ class Setup:
     opened: OpenedModel
     composition: Composition
     settings: Settings
+    with_canary: bool = False
 
     @classmethod
     def of(cls, recipe: dict[str, Any]) -> Setup:
@@ -57,7 +59,8 @@ class Setup:
         """
         composition = compose(recipe["names"], recipe["options"], allow_noncausal=recipe["allow_noncausal"])
         opened = open_model(recipe["model"], choose_device(recipe["device"]))
-        return cls(opened, composition.base() if recipe["base"] else composition, Settings(**recipe["settings"]))
+        chosen = composition.base() if recipe["base"] else composition
+        return cls(opened, chosen, Settings(**recipe["settings"]), recipe["with_canary"])
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -87,6 +90,7 @@ class Setup:
                 "weights_sha256": digest(dict(model.named_parameters())),
             },
             "device": str(_device(model)),
+            "canary": canary(model) if self.with_canary else None,
             "versions": {"python": platform.python_version(), "torch": torch.__version__, "evaladapt": evaladapt.__version__,
                          "cpu": torch.backends.cpu.get_cpu_capability()},
         }
@@ -204,4 +208,11 @@ def _described(member: Any) -> dict[str, Any]:
         "scope": member.capabilities.scope,
         "peeks": member.capabilities.peeks,
         "options": dataclasses.asdict(member.options),
+        "chosen": _chosen(member.options),
     }
+
+
+def _chosen(options: Any) -> dict[str, Any]:
+    """Options that differ from their defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    return {name: value for name, value in dataclasses.asdict(options).items() if value != defaults[name]}

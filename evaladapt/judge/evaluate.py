@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from evaladapt.judge.charging import Charging, Progress, Rules
 from evaladapt.judge.conviction import NoncausalError
 from evaladapt.judge.looks import Draw, Looks
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.players import Player, SealedBy, refuse_unsealed
+from evaladapt.judge.performers import Seat, seat_all
+from evaladapt.judge.players import refuse_unsealed
 from evaladapt.judge.record import (
     NONCAUSAL,
     VIOLATED,
@@ -38,23 +39,13 @@ from evaladapt.judge.record import (
     score,
     verdict_of,
 )
-from evaladapt.judge.request import Opened, Request
-from evaladapt.judge.session import Session
+from evaladapt.judge.request import Request
 from evaladapt.judge.snapshot import Journal
 from evaladapt.judge.twins import Twins
 from evaladapt.model.families import open_tokenizer, tokenizer_is_ours
 
 BASE, ADAPTED = "base", "adapted"
 ProgressOf = Callable[[str], Progress]
-
-
-@dataclass(frozen=True)
-class Seat:
-    """A player that is sealed, with what it said of itself before."""
-
-    player: Player
-    ready: dict[str, Any]
-    sealed: SealedBy
 
 
 def evaluate(
@@ -99,33 +90,26 @@ class _Evaluation:
         """Both passes."""
         request = self._request
         wants_base = base is None and request.with_base and bool(request.composed.names)
-        started = [Player(request.recipe(base=one), request.patience) for one in (False, True)[: 1 + wants_base]]
-        seats = self._sealed(started)
-        seat, opened = seats[0], open_text(request)
+        recipes = [request.recipe(base=one) for one in (False, True)[: 1 + wants_base]]
+        seats = seat_all(recipes, request.patience, self._stack)
+        seat, stream = seats[0], open_text(request)
         adaptive = len(seat.ready["composition"]) > 1
-        looks = Looks(opened.stream.targets, None, self._draw, every_batch=request.doubt == "full")
+        looks = Looks(stream.targets, None, self._draw, every_batch=request.doubt == "full")
         twins: Twins | None = None
         try:
             if wants_base and adaptive:
-                base = self._play(BASE, seats[1], opened.stream, None)[0]
+                base = self._play(BASE, seats[1], stream, None)[0]
             base = base if adaptive else None
             looks.base_nats = base.target_nats if base else None
-            outcome, twins = self._play(ADAPTED, seat, opened.stream, looks)
+            outcome, twins = self._play(ADAPTED, seat, stream, looks)
         except ContractViolation as violation:
-            return broken_record(request, seat.ready, opened, violation, base, _checked(request, seat, None))
-        return finished_record(request, seat.ready, opened, outcome, base, _checked(request, seat, twins))
+            return broken_record(request, seat.ready, stream, violation, base, _checked(request, seat, None))
+        return finished_record(request, seat.ready, stream, outcome, base, _checked(request, seat, twins))
 
     def base_alone(self) -> Outcome:
         """The first pass only."""
-        seat = self._sealed([Player(self._request.recipe(base=True), self._request.patience)])[0]
-        return self._play(BASE, seat, open_text(self._request).stream, None)[0]
-
-    def _sealed(self, players: list[Player]) -> list[Seat]:
-        """All of them loaded and sealed, before a text is opened."""
-        for player in players:
-            self._stack.callback(player.close)
-        loaded = [(player, player.ready()) for player in players]
-        return [Seat(player, ready, player.seal()) for player, ready in loaded]
+        (seat,) = seat_all([self._request.recipe(base=True)], self._request.patience, self._stack)
+        return self._play(BASE, seat, open_text(self._request), None)[0]
 
     def _play(
         self, name: str, seat: Seat, stream: TokenStream, looks: Looks | None
@@ -148,10 +132,10 @@ class _Evaluation:
         if looks and _can_be_asked(request, seat):
             aliases = tuple(str(one["alias"]) for one in ready["composition"])
             twins = Twins(seat.player, stream, charging.free, looks, rows=Rows(ready["rows"]), strategies=aliases)
-        return Session(seat.player, charging, int(ready["vocab_size"]), twins).run(), twins
+        return seat.perform(charging, twins), twins
 
 
-def open_text(request: Request) -> Opened:
+def open_text(request: Request) -> TokenStream:
     """The text, tokenised here; every player is sealed by now.
 
     Raises:
@@ -178,13 +162,12 @@ def tokenizer_of(model: str) -> Tokenizer:
 def finished_record(
     request: Request,
     ready: dict[str, Any],
-    opened: Opened,
+    stream: TokenStream,
     outcome: Outcome,
     base: Outcome | None,
     checked: Checked,
 ) -> RunRecord:
     """The record of a run that came to its end; ``ready`` is what the player said of itself."""
-    stream = opened.stream
     final = score(ready["line"], outcome, stream.text_bytes)
     verdict = verdict_of(bool(ready["peeking"]), checked)
     return RunRecord(
@@ -197,14 +180,14 @@ def finished_record(
         if base
         else None,
         checked=checked,
-        **_what_was_run(request, ready, opened, base),
+        **_what_was_run(request, ready, stream, base),
     )
 
 
 def broken_record(
     request: Request,
     ready: dict[str, Any],
-    opened: Opened,
+    stream: TokenStream,
     violation: ContractViolation,
     base: Outcome | None,
     checked: Checked,
@@ -216,7 +199,7 @@ def broken_record(
         verdict=VIOLATED,
         clauses=clauses_of_broken(violation),
         checked=checked,
-        **_what_was_run(request, ready, opened, base),
+        **_what_was_run(request, ready, stream, base),
     )
 
 
@@ -266,9 +249,9 @@ def _why_unchecked(request: Request, seat: Seat, twins: Twins | None) -> str | N
     return None if twins and twins.asked else "no target was looked at"
 
 
-def _what_was_run(request: Request, ready: dict[str, Any], opened: Opened, base: Outcome | None) -> dict[str, Any]:
+def _what_was_run(request: Request, ready: dict[str, Any], stream: TokenStream, base: Outcome | None) -> dict[str, Any]:
     """The fields that every record has, without verdict and clauses."""
-    stream, model = opened.stream, ready["model"]
+    model = ready["model"]
     return {
         "artifact": ArtifactUsed(
             path=str(model["path"]), family=str(model["family"]), sha256=str(model["sha256"]),
@@ -281,8 +264,9 @@ def _what_was_run(request: Request, ready: dict[str, Any], opened: Opened, base:
             documents=stream.n_documents,
             tokens_sha256=stream.sha256,
             text_sha256=stream.text_sha256,
-            limited_from=opened.limited_from,
+            limited=stream.limited,
             paths=request.paths,
+            text_field=request.text_field,
             boundaries=request.boundaries,
         ),
         "settings": request.settings,

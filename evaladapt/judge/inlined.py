@@ -15,7 +15,7 @@ from evaladapt.judge.evaluate import ADAPTED, BASE, broken_record, finished_reco
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.record import Checked, Record
-from evaladapt.judge.request import Opened, Request
+from evaladapt.judge.request import Request
 from evaladapt.judge.snapshot import Journal
 from evaladapt.system.processes import ALONE, Processes
 
@@ -31,17 +31,17 @@ def evaluate_inline(
 ) -> Record:
     """As :func:`evaladapt.judge.evaluate.evaluate`, without players."""
     setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
-    opened = request.open_text(setup.opened.tokenizer)
+    stream = request.open_text(setup.opened.tokenizer)
     ready: dict[str, Any] = {**setup.description(), "files": []}
     checked = Checked(unchecked_because=WHY)
 
     def play(name: str, composition: Composition) -> Outcome:
         journal = None
         if request.folder is not None:
-            identity = request.identity(ready | {"composition": composition.line}, opened.stream.sha256)
+            identity = request.identity(ready | {"composition": composition.line}, stream.sha256)
             journal = Journal(request.folder, name, identity, resume=request.resume, say=request.say)
         return InlineRun(
-            setup.opened.backend, opened.stream, composition, setup.settings, boundaries=request.boundaries,
+            setup.opened.backend, stream, composition, setup.settings, boundaries=request.boundaries,
             journal=journal, progress=progress(name) if progress else None, processes=processes,
         ).run()  # fmt: skip
 
@@ -53,5 +53,5 @@ def evaluate_inline(
             base = play(BASE, composition.base())
         outcome = play(ADAPTED, composition)
     except ContractViolation as violation:
-        return broken_record(request, ready, opened, violation, base, checked)
-    return finished_record(request, ready, opened, outcome, base, checked)
+        return broken_record(request, ready, stream, violation, base, checked)
+    return finished_record(request, ready, stream, outcome, base, checked)

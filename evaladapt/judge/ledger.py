@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from evaladapt.errors import ContractViolation, EvaladaptError
 
 FORMAT = "evaladapt-ledger-1"
+MOST_HEADER = 4096
 
 
 @dataclass(frozen=True)
@@ -211,3 +212,21 @@ def _parse(raw: bytes, number: int, offset: int) -> LedgerLine | None:
         return LedgerLine(number, content["first"], logprobs, offset)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def charges_in(path: Path) -> tuple[NDArray[np.float64], str]:
+    """Log-probabilities [N] in a ledger file, whosever it is, and their hash.
+
+    Raises:
+        EvaladaptError: it cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            head = json.loads(file.readline(MOST_HEADER))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EvaladaptError(f"the ledger {path} cannot be read: {error}") from error
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise EvaladaptError(f"{path} is no ledger of evaladapt")
+    pieces = [line.logprobs for line in LedgerFile(path, str(head.get("run"))).lines()]
+    charges = np.concatenate(pieces) if pieces else np.zeros(0)
+    return charges, hashlib.sha256(charges.astype("<f8").tobytes()).hexdigest()

@@ -54,6 +54,7 @@ class Recipe:
         names: of the strategies.
         base: the plan of the composition alone.
         threads: with how many to compute.
+        with_canary: say a hash of one forward too, by which a decoder knows the encoder's arithmetic.
         allow_read: further files and folders that strategies may read while they are loaded.
     """
 
@@ -66,6 +67,7 @@ class Recipe:
     threads: int = 1
     base: bool = False
     allow_noncausal: bool = False
+    with_canary: bool = False
     allow_read: tuple[Path, ...] = ()
 
     def to_json(self) -> bytes:

@@ -60,8 +60,8 @@ class Score:
 class DataUsed:
     """The text that was scored.
 
-    ``limited_from`` is the count of targets before a limit cut the stream; ``paths`` are the files as they were named,
-    none for the default text. ``boundaries`` says how it was paid for where documents start.
+    ``limited`` says that a limit cut the stream; ``paths`` are the files as they were named, none for the default text,
+    and ``text_field`` what was named of their records. ``boundaries`` says how it was paid for where documents start.
     """
 
     name: str
@@ -70,8 +70,9 @@ class DataUsed:
     documents: int
     tokens_sha256: str
     text_sha256: str
-    limited_from: int | None
+    limited: bool
     paths: tuple[str, ...]
+    text_field: str | None
     boundaries: str
 
 

@@ -38,14 +38,6 @@ class Composed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
-    """A text, opened for a tokenizer: ``limited_from`` is its count of targets before a limit cut it."""
-
-    stream: TokenStream
-    limited_from: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Request:
     """What to evaluate.
 
@@ -54,6 +46,7 @@ class Request:
         composed: the strategies.
         open_text: opens the text; called when every player is sealed, and not before.
         paths: files of the text, as they were named; none for the default text.
+        text_field: of the records that hold it, where one was named.
         inline: run everything in this process, for a debugger; the verdict is UNCHECKED.
         doubt: how much twins are asked.
         with_base: also score the plan alone, to compare with.
@@ -65,8 +58,9 @@ class Request:
 
     model: str = "default"
     composed: Composed = field(default_factory=Composed)
-    open_text: Callable[[Tokenizer], Opened]
+    open_text: Callable[[Tokenizer], TokenStream]
     paths: tuple[str, ...] = ()
+    text_field: str | None = None
     settings: Settings = field(default_factory=Settings)
     boundaries: Boundaries = "paid"
     inline: bool = False
@@ -84,7 +78,7 @@ class Request:
         """What a player is told: of the composition, or of its plan alone."""
         return Recipe(
             model=located(self.model),
-            model_files=_model_files(self.model),
+            model_files=model_files(self.model),
             names=self.composed.names,
             options=self.composed.options,
             allow_noncausal=self.composed.allow_noncausal,
@@ -144,7 +138,7 @@ def _absolute(reference: str) -> str:
     return f"{family}:{Path(where).resolve()}" if colon and Path(where).exists() else reference
 
 
-def _model_files(reference: str) -> tuple[Path, ...]:
+def model_files(reference: str) -> tuple[Path, ...]:
     place = located(reference)
     where = place if Path(place).exists() else place.partition(":")[2]
     return (Path(where),) if where and Path(where).exists() else ()

@@ -1,0 +1,81 @@
+"""Who performs a composition on a text that is charged: a sealed player, or, for a debugger, this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from evaladapt.engine.loop import Engine
+from evaladapt.engine.setup import Setup
+from evaladapt.judge.charging import Charging
+from evaladapt.judge.outcome import Outcome, outcome_of
+from evaladapt.judge.players import Player, Recipe, SealedBy
+from evaladapt.judge.session import Session
+from evaladapt.judge.twins import Twins
+
+
+class Performer(Protocol):
+    """A composition that is ready for a text."""
+
+    @property
+    def ready(self) -> Mapping[str, Any]:
+        """What it says of model and strategies, see :meth:`evaladapt.engine.setup.Setup.description`."""
+
+    def perform(self, charging: Charging) -> Outcome:
+        """Play a text through.
+
+        Raises:
+            ContractViolation: a clause was broken.
+            PluginError: a strategy failed.
+        """
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A player that is sealed, with what it said of itself before."""
+
+    player: Player
+    ready: dict[str, Any]
+    sealed: SealedBy
+
+    def perform(self, charging: Charging, twins: Twins | None = None) -> Outcome:
+        """As :meth:`Performer.perform`, asking twins."""
+        return Session(self.player, charging, int(self.ready["vocab_size"]), twins).run()
+
+
+@dataclass(frozen=True)
+class InThisProcess:
+    """Unsealed."""
+
+    setup: Setup
+
+    @cached_property
+    def ready(self) -> dict[str, Any]:
+        """As a player would say."""
+        return {**self.setup.description(), "files": []}
+
+    def perform(self, charging: Charging) -> Outcome:
+        """As :meth:`Performer.perform`."""
+        started, setup = time.perf_counter(), self.setup
+        engine = Engine(
+            setup.opened.backend, setup.composition, setup.settings, charging, vocabulary=setup.vocabulary
+        )
+        return outcome_of(charging, engine.run(), time.perf_counter() - started)
+
+
+def seat_all(recipes: Sequence[Recipe], patience: float, stack: ExitStack) -> list[Seat]:
+    """Players for all recipes, started side by side, all of them loaded and sealed; the stack ends them.
+
+    Raises:
+        EvaladaptError: one cannot be loaded or sealed.
+    """
+    players = []
+    for recipe in recipes:
+        players.append(Player(recipe, patience))
+        stack.callback(players[-1].close)
+    loaded = [(player, player.ready()) for player in players]
+    return [Seat(player, ready, player.seal()) for player, ready in loaded]

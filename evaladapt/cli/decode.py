@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from evaladapt.errors import UsageError
+
 
 @click.command(epilog="Example:  evaladapt decode text.evz --out text.txt")
 @click.argument("arguments", nargs=-1, metavar="[ARTIFACT] FILE.evz")
@@ -17,7 +19,7 @@ import click
 def decode(arguments: tuple[str, ...], out: Path, resume: bool, device: str, as_json: bool) -> None:
     """Turn FILE.evz back into its text with ARTIFACT (default: the one that ships), byte for byte.
 
-    Strategies and options are in the file. While they predict, the process reads no file and asks nobody.
+    Strategies and options are in the file. They run in a sealed process that has it piece by piece, and nothing else.
     """
     if not 1 <= len(arguments) <= 2:
         raise click.UsageError(
@@ -29,13 +31,16 @@ def decode(arguments: tuple[str, ...], out: Path, resume: bool, device: str, as_
     from evaladapt.cli.progress import RunProgress
     from evaladapt.codec import decode as codec
     from evaladapt.codec.container import read_evz
-    from evaladapt.engine.frozen import load_frozen
-    from evaladapt.model.device import choose_device
+    from evaladapt.codec.seats import seats_for
+    from evaladapt.judge.evaluate import tokenizer_of
+    from evaladapt.judge.request import device_named
 
     read_evz(Path(path))
-    frozen = load_frozen(artifact, choose_device(device))
+    if out.exists() and out.samefile(path):
+        raise UsageError(f"{out} is the coded file itself; name another file to write: --out TEXT")
     with resumable(out):
-        decoded = codec.decode(frozen, Path(path), out, resume=resume, progress=RunProgress()("decode"))
+        decoded = codec.decode(seats_for(artifact, device_named(device)), tokenizer_of(artifact), Path(path), out,
+                               resume=resume, progress=RunProgress()("decode"))  # fmt: skip
     seconds = decoded.outcome.seconds if decoded.outcome else 0.0
     targets = decoded.outcome.targets if decoded.outcome else 0
     if as_json:

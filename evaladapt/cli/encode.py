@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.options import read_config, split_names
+from evaladapt.errors import UsageError
 
 if TYPE_CHECKING:
     from evaladapt.codec.encode import Encoded
@@ -20,7 +21,7 @@ MOST_THREADS_BY_DEFAULT = 2
     epilog="Examples:  evaladapt encode --in text.txt --out text.evz    |    "
     "evaladapt encode model.eva --plugins ttt,slot-lbfgs --in text.txt --out text.evz"
 )
-@click.argument("artifact", default="default")
+@click.argument("model", default="default")
 @click.option("--plugins", "names", default="", metavar="A,B,…",
               help="Strategies, in the order they act; without a plan, sliding is put first.")  # fmt: skip
 @click.option("-o", "--option", "assignments", multiple=True, metavar="ALIAS.KEY=VALUE", help="Option of a strategy.")
@@ -37,7 +38,7 @@ MOST_THREADS_BY_DEFAULT = 2
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, …; the decoder needs the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def encode(
-    artifact: str,
+    model: str,
     names: str,
     assignments: tuple[str, ...],
     config: Path | None,
@@ -51,42 +52,39 @@ def encode(
     device: str,
     as_json: bool,
 ) -> None:
-    """Compress a file losslessly with ARTIFACT (default: the one that ships) and the strategies of --plugins.
+    """Compress a file losslessly with MODEL (default: the one that ships) and the strategies of --plugins.
 
     The size is the score: bits per byte that can be turned back into the text by `evaladapt decode`.
     """
     chosen = read_config(config, split_names(names), assignments)
-
-    import torch
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UsageError(f"{out} is the text itself; name another file to write: --out {out}.evz")
 
     from evaladapt.cli.interruption import resumable
     from evaladapt.cli.progress import RunProgress
     from evaladapt.codec import encode as codec
+    from evaladapt.codec.seats import Coding
     from evaladapt.codec.text import text_from_bytes
-    from evaladapt.codec.threads import threads
-    from evaladapt.contract.composition import compose
-    from evaladapt.engine.frozen import load_frozen
-    from evaladapt.model.device import choose_device
+    from evaladapt.judge.evaluate import tokenizer_of
+    from evaladapt.judge.request import default_threads, device_named
 
-    composition = compose(chosen.names, chosen.options)
-    content = read_any(source)[:limit_bytes]
-    frozen = load_frozen(artifact, choose_device(device))
-    text = text_from_bytes(content, frozen.tokenizer, source.name)
-    with threads(count or min(torch.get_num_threads(), MOST_THREADS_BY_DEFAULT)), resumable(out):
+    threads = count or min(default_threads(), MOST_THREADS_BY_DEFAULT)
+    coding = Coding(model=model, names=chosen.names, options=chosen.options, batch=batch, seed=seed, threads=threads,
+                    device=device_named(device))  # fmt: skip
+    with coding.seated() as seat, resumable(out):
+        text = text_from_bytes(read_any(source)[:limit_bytes], tokenizer_of(model), source.name)
         encoded = codec.encode(
-            frozen, text, composition, out, batch=batch, seed=seed, resume=resume, progress=RunProgress()("encode")
+            seat, text, out, batch=batch, seed=seed, threads=threads, resume=resume, progress=RunProgress()("encode")
         )
     click.echo(json.dumps(summary(encoded)) if as_json else _table(encoded, out))
 
 
 def read_any(path: Path) -> bytes:
-    """The bytes of a file, of which there may be none."""
-    from evaladapt.errors import DataError
+    """The bytes of a regular file, of which there may be none."""
+    from evaladapt.codec.container import MAX_TEXT_BYTES
+    from evaladapt.system.files import read_regular
 
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    return read_regular(path, 16 * MAX_TEXT_BYTES)
 
 
 def summary(encoded: Encoded) -> dict[str, Any]:

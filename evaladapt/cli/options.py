@@ -13,7 +13,9 @@ import click
 from evaladapt.errors import UsageError
 
 if TYPE_CHECKING:
-    from evaladapt.engine.evaluate import Request
+    from evaladapt.data.stream import TokenStream
+    from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.judge.request import Request
 
 Command = Callable[..., Any]
 
@@ -31,6 +33,10 @@ _TEXT_OPTIONS = (
     click.option("--mode", type=click.Choice(["block", "step"]), default="block", show_default=True,
                  help="step predicts one target at a time: slow, and the definition of the score."),
     click.option("--allow-noncausal", is_flag=True, help="Run strategies that peek; it is then no score."),
+    click.option("--boundaries", type=click.Choice(["paid", "charged"]), default="paid", show_default=True,
+                 help="Where documents start: told, and paid for as a code; or not told, and every BOS is charged."),
+    click.option("--allow-read", multiple=True, type=click.Path(path_type=Path, exists=True), metavar="PATH",
+                 help="A file or folder that strategies may read while they are loaded; the record lists it."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, …; auto: CUDA if present."),
 )  # fmt: skip
 
@@ -48,6 +54,8 @@ class TextOptions:
     mode: str
     allow_noncausal: bool
     device: str
+    boundaries: str = "paid"
+    allow_read: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,29 +73,27 @@ def text_options(command: Command) -> Command:
     return command
 
 
-def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
-    """Load the strategies, the artifact and the text; what is wrong with them is told in this order."""
-    from evaladapt.contract.composition import compose
+def build_request(model: str, chosen: Chosen, given: TextOptions) -> Request:
+    """What the options ask for; nothing is opened yet."""
     from evaladapt.data.load import load_stream
-    from evaladapt.engine.evaluate import Request
-    from evaladapt.engine.frozen import load_frozen
     from evaladapt.engine.loop import Settings
     from evaladapt.engine.parts import mode_named
-    from evaladapt.model.device import choose_device
-    from evaladapt.system.processes import own_device
+    from evaladapt.judge.request import Composed, Request
 
-    composition = compose(chosen.names, chosen.options, allow_noncausal=given.allow_noncausal)
-    frozen = load_frozen(artifact, own_device(choose_device(given.device)))
-    stream = load_stream(given.paths, frozen.tokenizer)
-    limited = stream.limit(given.limit_tokens) if given.limit_tokens else stream
+    def open_text(tokenizer: Tokenizer) -> TokenStream:
+        stream = load_stream(given.paths, tokenizer)
+        return stream.limit(given.limit_tokens) if given.limit_tokens else stream
+
     return Request(
-        artifact=frozen.artifact,
-        model=frozen.model,
-        stream=limited,
-        composition=composition,
-        settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),
+        model=model,
+        composed=Composed(names=chosen.names, options=chosen.options, allow_noncausal=given.allow_noncausal),
+        open_text=open_text,
         paths=tuple(map(str, given.paths)),
-        limited_from=stream.targets if limited.targets < stream.targets else None,
+        settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),
+        boundaries="paid" if given.boundaries == "paid" else "charged",
+        device=given.device,
+        allow_read=tuple(path.resolve() for path in given.allow_read),
+        say=lambda line: click.echo(line, err=True),
     )
 
 

@@ -3,52 +3,67 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
-from evaladapt.engine.record import CAUSAL, RunRecord, Score
+from evaladapt.judge.record import NONCAUSAL, Checked, RunRecord, Score
+
+WIDTH = 100
 
 
 def run_table(record: RunRecord, path: Path) -> str:
     """The whole table as text."""
     data = record.data
-    cut = f", the first of {data.limited_from:,}" if data.limited_from else ""
+    cut = ", the first of more" if data.limited else ""
     return "\n".join(
         [
-            f"artifact   {record.artifact.path}, {record.artifact.bytes:,} bytes, sha256 {record.artifact.sha256[:16]}",
+            f"model      {record.artifact.path}, {record.artifact.bytes:,} bytes, sha256 {record.artifact.sha256[:16]}",
             f"text       {data.name}: {data.targets:,} targets{cut}, {data.bytes:,} bytes,"
             f" {data.documents:,} documents, sha256 {data.text_sha256[:16]}",
             "",
             *_scores(record),
             "",
             *_times(record.adapted),
+            *_code(record.checked),
             "",
-            *(f"{one.clause:3} {one.outcome:12} {one.evidence}" for one in record.clauses),
-            f"verdict    {record.verdict}",
+            *(_indented(f"{one.clause:3} {one.outcome:12} ", one.evidence) for one in record.clauses),
+            _indented("verdict    ", f"{record.verdict}{_meaning(record)}"),
             f"record     {path}",
         ]
     )
 
 
 def _scores(record: RunRecord) -> list[str]:
-    unit = "bpb" if record.verdict == CAUSAL else "claimed_bpb"
+    unit = "claimed_bpb" if record.verdict == NONCAUSAL else "bpb"
     final = record.adapted
     width = max(len(final.plugins), len(record.base.plugins) if record.base else 0)
-    if record.base is None or record.difference is None:
-        return [f"{final.plugins:{width}}  {final.bits_per_byte:.4f} {unit}  (bits per byte)", *_charged(record)]
+    lines = []
+    if record.base is not None:
+        lines.append(f"{record.base.plugins:{width}}  {record.base.bits_per_byte:.4f} bpb  (base: the plan alone, bits"
+                     " per byte)")  # fmt: skip
+    lines.append(f"{final.plugins:{width}}  {final.bits_per_byte:.4f} {unit}{_boundaries(record)}")
     difference = record.difference
-    spread = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
-    percent = 100 * difference.bpb / record.base.bits_per_byte
-    return [
-        f"{record.base.plugins:{width}}  {record.base.bits_per_byte:.4f} bpb  (base: the plan alone, bits per byte)",
-        f"{final.plugins:{width}}  {final.bits_per_byte:.4f} {unit}",
-        f"{'change':{width}}  {difference.bpb:+.4f}{spread} ({percent:+.2f} %), paired over {difference.documents:,}"
-        f" documents: {difference.better:,} better, {difference.worse:,} worse",
-        *_charged(record),
-    ]
+    if difference is not None and record.base is not None:
+        spread = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
+        percent = 100 * difference.bpb / record.base.bits_per_byte
+        lines.append(
+            f"{'change':{width}}  {difference.bpb:+.4f}{spread} ({percent:+.2f} %), paired over"
+            f" {difference.documents:,} documents: {difference.better:,} better, {difference.worse:,} worse"
+        )
+        if difference.better == difference.worse == 0:
+            lines.append(
+                f"{'':{width}}  no prediction changed: the text may be shorter than what the strategy learns from"
+            )
+    return [*lines, *_charged(record)]
+
+
+def _boundaries(record: RunRecord) -> str:
+    bits = record.adapted.boundary_bits
+    return f"  (of that {bits / record.data.bytes:.5f} for where documents start)" if bits else ""
 
 
 def _charged(record: RunRecord) -> list[str]:
     """What the claim costs once a decoder is told what it would need."""
-    if record.verdict == CAUSAL:
+    if record.verdict != NONCAUSAL:
         return []
     charged = record.charged
     if charged is None:
@@ -71,3 +86,22 @@ def _times(final: Score) -> list[str]:
     phases = ", ".join(f"{name} {seconds:.1f}" for name, seconds in final.phases.items())
     strategies = ", ".join(f"{alias} {sum(hooks.values()):.1f}" for alias, hooks in final.strategies.items())
     return [f"time       {final.seconds:.1f} s: {phases}", f"           of that in strategies: {strategies or 'none'}"]
+
+
+def _code(checked: Checked) -> list[str]:
+    """The strategies' code is part of the claim."""
+    count = len(checked.files)
+    return [
+        f"code       {checked.code_bytes:,} bytes that the player read, beside model and evaladapt ({count} files)"
+    ] * bool(count)
+
+
+def _meaning(record: RunRecord) -> str:
+    checked = record.checked
+    if checked.unchecked_because:
+        return f": {checked.unchecked_because}"
+    return f" (player sealed by {', '.join(checked.sealed_by)})" if checked.sealed_by else ""
+
+
+def _indented(head: str, text: str) -> str:
+    return fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False)

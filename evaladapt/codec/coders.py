@@ -99,7 +99,12 @@ class DecodingCoder:
     def state(self) -> CoderState:
         """Tokens so far, registers and check."""
         known = int(np.argmax(self._tokens == UNKNOWN)) if (self._tokens == UNKNOWN).any() else len(self._tokens)
-        return {**self._decoder.state(), "tokens": self._tokens[:known].astype("<i4").tobytes(), "crc": self._check.crc, "right_until": self.right_until}
+        return {
+            **self._decoder.state(),
+            "tokens": self._tokens[:known].astype("<i4").tobytes(),
+            "crc": self._check.crc,
+            "right_until": self.right_until,
+        }
 
     def restore(self, state: CoderState) -> None:
         """Continue from what :meth:`state` returned."""

@@ -80,9 +80,7 @@ def recipe_of(ready: Mapping[str, Any], batch: int, seed: int, threads: int) -> 
     members = ready["composition"]
     names = [str(one["name"]).removeprefix(OURS) for one in members]
     chosen = {name: one["chosen"] for name, one in zip(names, members, strict=True) if one["chosen"]}
-    return Recipe(
-        plugins=tuple(names), options=chosen, batch=batch, seed=seed, threads=threads, made=made_by(ready)
-    )
+    return Recipe(plugins=tuple(names), options=chosen, batch=batch, seed=seed, threads=threads, made=made_by(ready))
 
 
 def made_by(ready: Mapping[str, Any]) -> str:

@@ -82,10 +82,16 @@ def own_ledger(record: Mapping[str, Any], folder: Path) -> Check:
     charges, digest = charges_in(path)
     score = record["adapted"]
     if digest != score["ledger_sha256"]:
-        return Check("ledger", FAIL, f"{path.name} has the hash {digest[:16]}, the record {score['ledger_sha256'][:16]}")
+        return Check(
+            "ledger", FAIL, f"{path.name} has the hash {digest[:16]}, the record {score['ledger_sha256'][:16]}"
+        )
     if not math.isclose(-float(charges.sum()), score["nats"], rel_tol=1e-9):
-        return Check("ledger", FAIL, f"{path.name} sums to {-charges.sum():.6f} nats, the record says {score['nats']:.6f}")
-    return Check("ledger", PASS, f"{path.name}: {len(charges):,} targets sum to the record's nats, sha256 {digest[:16]}")
+        return Check(
+            "ledger", FAIL, f"{path.name} sums to {-charges.sum():.6f} nats, the record says {score['nats']:.6f}"
+        )
+    return Check(
+        "ledger", PASS, f"{path.name}: {len(charges):,} targets sum to the record's nats, sha256 {digest[:16]}"
+    )
 
 
 def again(record: Mapping[str, Any], request: Request, progress: MakeProgress) -> Check:
@@ -113,7 +119,9 @@ def again(record: Mapping[str, Any], request: Request, progress: MakeProgress) -
 def what_differs(record: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What is different between the run of a record and one here, as far as it changes arithmetic; empty for nothing."""
     then, here = record["environment"], now["environment"]
-    parts = [f"{name} was {then.get(name)} and is {here[name]}" for name in SAME_ARITHMETIC if then.get(name) != here[name]]
+    parts = [
+        f"{name} was {then.get(name)} and is {here[name]}" for name in SAME_ARITHMETIC if then.get(name) != here[name]
+    ]
     for before, after in zip(record["composition"], now["composition"], strict=False):
         for fact in ("version", "code_sha256"):
             if before.get(fact) != after[fact]:
@@ -121,9 +129,7 @@ def what_differs(record: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def verify_slice(
-    request: Request, stream: TokenStream, folder: Path, progress: MakeProgress
-) -> list[Check]:
+def verify_slice(request: Request, stream: TokenStream, folder: Path, progress: MakeProgress) -> list[Check]:
     """Encode a stream in step mode, compare with block mode, and decode in another player.
 
     Args:

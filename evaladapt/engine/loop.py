@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import Composition
@@ -78,9 +77,7 @@ class Engine:
         self._predictor = Predictor(model, self._weights, self._keeper, self._strategies, self.clock,
                                     settings.mode, processes, side)  # fmt: skip
         self._model_info = ModelInfo(model.vocab_size, model.hidden_size, model.context, model.layers)
-        self.info = RunInfo(
-            self._keeper.info, self._model_info, settings.batch, settings.seed, settings.mode, device
-        )
+        self.info = RunInfo(self._keeper.info, self._model_info, settings.batch, settings.seed, settings.mode, device)
         self._reset_until = 0
 
     @torch.no_grad()

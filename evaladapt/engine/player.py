@@ -65,8 +65,8 @@ def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines
     from evaladapt.engine.loop import Engine
     from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
     from evaladapt.engine.remote import RemoteJudge
-    from evaladapt.engine.source import Beginning, TextShape
     from evaladapt.engine.setup import Setup
+    from evaladapt.engine.source import Beginning, TextShape
 
     setup = Setup.of(recipe)
     setup.warm_up()
@@ -85,7 +85,9 @@ def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines
         setup.settings.mode,
     )
     try:
-        closing = Engine(setup.opened.backend, setup.composition, setup.settings, remote, vocabulary=setup.vocabulary).run()
+        closing = Engine(
+            setup.opened.backend, setup.composition, setup.settings, remote, vocabulary=setup.vocabulary
+        ).run()
     except BaseException:
         if remote.is_twin:
             os._exit(1)

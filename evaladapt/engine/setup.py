@@ -91,8 +91,12 @@ class Setup:
             },
             "device": str(_device(model)),
             "canary": canary(model) if self.with_canary else None,
-            "versions": {"python": platform.python_version(), "torch": torch.__version__, "evaladapt": evaladapt.__version__,
-                         "cpu": torch.backends.cpu.get_cpu_capability()},
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "evaladapt": evaladapt.__version__,
+                "cpu": torch.backends.cpu.get_cpu_capability(),
+            },
         }
 
     def warm_up(self) -> None:

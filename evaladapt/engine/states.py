@@ -69,7 +69,9 @@ def unpack_states(content: bytes) -> tuple[dict[str, State], dict[str, Tensor]]:
                 states[alias][name] = tensor if size is None else bytes(tensor.numpy())[:size]
         weights = {key.removeprefix(f"{WEIGHT}/"): one for key, one in tensors.items() if key.startswith(f"{WEIGHT}/")}
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise EvaladaptError(f"the snapshot's state cannot be read ({error}); remove the snapshot to start over") from error
+        raise EvaladaptError(
+            f"the snapshot's state cannot be read ({error}); remove the snapshot to start over"
+        ) from error
     return dict(states), weights
 
 

@@ -77,8 +77,12 @@ class Counterexample:
             parted = [number for number, (one, other) in enumerate(zip(told, blind, strict=True))
                       if apart(one, other, token).counts]  # fmt: skip
             stage = parted[0] if parted else None
-        kind = "what a batch's rows were told is read ahead of its turn" if stage is not None else (
-            "the player kept something from the batch that its state does not show, or knows that it is not a twin"
+        kind = (
+            "what a batch's rows were told is read ahead of its turn"
+            if stage is not None
+            else (
+                "the player kept something from the batch that its state does not show, or knows that it is not a twin"
+            )
         )
         gave = float(np.exp(blind[-1][token])) if blind is not None else float("nan")
         return cls(target, token, told_until, float(np.exp(said[token])), gave, stage, kind)
@@ -87,7 +91,11 @@ class Counterexample:
         """In words; ``strategies`` in the composition's order, the plan first."""
         where = ""
         if self.stage is not None:
-            name = "the model itself" if self.stage == 0 else f"strategy {strategies[min(self.stage, len(strategies) - 1)]!r}"
+            name = (
+                "the model itself"
+                if self.stage == 0
+                else f"strategy {strategies[min(self.stage, len(strategies) - 1)]!r}"
+            )
             where = f" They part after {name}."
         return (
             f"at target {self.target} the player gave the token that came (id {self.token}) probability {self.said:.4g};"

@@ -111,9 +111,7 @@ class _Evaluation:
         (seat,) = seat_all([self._request.recipe(base=True)], self._request.patience, self._stack)
         return self._play(BASE, seat, open_text(self._request), None)[0]
 
-    def _play(
-        self, name: str, seat: Seat, stream: TokenStream, looks: Looks | None
-    ) -> tuple[Outcome, Twins | None]:
+    def _play(self, name: str, seat: Seat, stream: TokenStream, looks: Looks | None) -> tuple[Outcome, Twins | None]:
         request, ready = self._request, seat.ready
         rules = Rules(
             mode=request.settings.mode,
@@ -264,7 +262,7 @@ def _what_was_run(request: Request, ready: dict[str, Any], stream: TokenStream, 
             documents=stream.n_documents,
             tokens_sha256=stream.sha256,
             text_sha256=stream.text_sha256,
-            limited=stream.limited,
+            limited=getattr(stream, 'limited', False),
             paths=request.paths,
             text_field=request.text_field,
             boundaries=request.boundaries,

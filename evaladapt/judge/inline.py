@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from evaladapt.contract.composition import Composition
+from evaladapt.contract.views import Vocabulary
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.source import SideChannel
 from evaladapt.judge.charging import Boundaries, Charging, HeldText, Progress, Rules, TargetCoder
@@ -38,13 +39,15 @@ class InlineRun:
         journal: Journal | None = None,
         progress: Progress | None = None,
         processes: Processes = ALONE,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         settings = settings or Settings()
         rules = Rules(
             mode=settings.mode, boundaries=boundaries, rows=settings.batch, shows_targets=bool(composition.peeking)
         )
         self.charging = Charging(text, rules, coder=coder, journal=journal, progress=progress)
-        self.engine = Engine(model, composition, settings, self.charging, side=side, processes=processes)
+        self.engine = Engine(model, composition, settings, self.charging, side=side, processes=processes,
+                             vocabulary=vocabulary)  # fmt: skip
 
     def run(self) -> Outcome:
         """Score every target once, left to right.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
 import json
+from collections.abc import Callable
 from typing import Any
 
 from evaladapt.contract.composition import Composition
@@ -43,6 +42,7 @@ def evaluate_inline(
         return InlineRun(
             setup.opened.backend, stream, composition, setup.settings, boundaries=request.boundaries,
             journal=journal, progress=progress(name) if progress else None, processes=processes,
+            vocabulary=setup.vocabulary,
         ).run()  # fmt: skip
 
     composition = setup.composition

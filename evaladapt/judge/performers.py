@@ -61,9 +61,7 @@ class InThisProcess:
     def perform(self, charging: Charging) -> Outcome:
         """As :meth:`Performer.perform`."""
         started, setup = time.perf_counter(), self.setup
-        engine = Engine(
-            setup.opened.backend, setup.composition, setup.settings, charging, vocabulary=setup.vocabulary
-        )
+        engine = Engine(setup.opened.backend, setup.composition, setup.settings, charging, vocabulary=setup.vocabulary)
         return outcome_of(charging, engine.run(), time.perf_counter() - started)
 
 

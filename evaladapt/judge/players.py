@@ -276,4 +276,3 @@ def _devices(device: str) -> list[Path]:
 def refuse_unsealed(sealed: SealedBy) -> str | None:
     """Why a run under this seal is UNCHECKED; None where it is sealed."""
     return None if sealed.holds else "no seal: " + ("; ".join(sealed.open) or "this system has none")
-

@@ -262,7 +262,9 @@ def _blindness(checked: Checked, mode: str) -> str:
     if mode == "step":
         return "step mode: the player was never told a token that was not scored"
     asked = len(checked.looks)
-    bound = f"less than {checked.targets_bound:.1%} of targets" if checked.targets_bound is not None else "nothing follows"
+    bound = (
+        f"less than {checked.targets_bound:.1%} of targets" if checked.targets_bound is not None else "nothing follows"
+    )
     gain = f" and {checked.gain_bound:.1%} of the gain" if checked.gain_bound is not None else ""
     return (
         f"{asked} targets asked of copies that were told the prefix only, none differed (largest difference"

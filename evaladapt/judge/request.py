@@ -83,7 +83,7 @@ class Request:
             options=self.composed.options,
             allow_noncausal=self.composed.allow_noncausal,
             settings=self.settings,
-            device=self.device,
+            device=device_named(self.device),
             threads=self.threads,
             base=base,
             allow_read=self.allow_read,
@@ -114,6 +114,11 @@ def level_named(name: str) -> Level:
         if level == name:
             return level
     raise UsageError(f"--audit {name!r} is none of {', '.join(LEVELS)}")
+
+
+def device_named(name: str) -> str:
+    """``auto`` is CUDA where the system has a driver for it, else the CPU; torch is not asked, a player will be."""
+    return ("cuda" if Path("/proc/driver/nvidia").exists() else "cpu") if name == "auto" else name
 
 
 def default_threads() -> int:

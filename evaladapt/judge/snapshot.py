@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from evaladapt.system.files import write_atomically
 from evaladapt.errors import EvaladaptError
 from evaladapt.judge.ledger import Ledger, LedgerFile
+from evaladapt.system.files import write_atomically
 
 FORMAT = "evaladapt-snapshot-2"
 MOST_HEAD_BYTES = 1 << 20
@@ -38,7 +38,13 @@ class Journal:
     """Ledger and snapshots of one pass in a folder; continues an earlier one of the same identity where asked to."""
 
     def __init__(
-        self, folder: Path, name: str, identity: str, *, resume: bool = False, say: Callable[[str], None] = lambda _: None
+        self,
+        folder: Path,
+        name: str,
+        identity: str,
+        *,
+        resume: bool = False,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.file = LedgerFile(folder / f"{name}.ledger", identity)
         self.snapshot = folder / f"{name}.snapshot"
@@ -110,7 +116,9 @@ def read_snapshot(path: Path, identity: str) -> Snapshot | None:
         if head["format"] != FORMAT or head["content_sha256"] != _checksum(head, rest):
             raise ValueError("its checksum differs")
         if head["run"] != identity:
-            raise EvaladaptError(f"the snapshot {path} belongs to another run; leave out --resume, or take another --out")
+            raise EvaladaptError(
+                f"the snapshot {path} belongs to another run; leave out --resume, or take another --out"
+            )
         return _unpacked(head, rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise EvaladaptError(f"the snapshot {path} is damaged ({error}); remove it to start over") from error

@@ -39,26 +39,121 @@ ONLY: Mapping[str, tuple[int, tuple[int, ...]]] = {
 }
 """Calls that are allowed for some values of one argument."""
 
-PLAIN = (
-    "read write readv writev close poll ppoll select pselect6 "
-    "mprotect munmap mremap brk "
-    "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall "
-    "futex futex_waitv set_robust_list rseq set_tid_address membarrier sched_yield sched_getaffinity getcpu arch_prctl "
-    "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage "
-    "getpid gettid getppid getuid geteuid getgid getegid uname getrandom wait4 exit exit_group"
-).split()
+PLAIN = [
+    "read",
+    "write",
+    "readv",
+    "writev",
+    "close",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "mprotect",
+    "munmap",
+    "mremap",
+    "brk",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sigaltstack",
+    "restart_syscall",
+    "futex",
+    "futex_waitv",
+    "set_robust_list",
+    "rseq",
+    "set_tid_address",
+    "membarrier",
+    "sched_yield",
+    "sched_getaffinity",
+    "getcpu",
+    "arch_prctl",
+    "clock_gettime",
+    "clock_getres",
+    "clock_nanosleep",
+    "nanosleep",
+    "gettimeofday",
+    "time",
+    "times",
+    "getrusage",
+    "getpid",
+    "gettid",
+    "getppid",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "uname",
+    "getrandom",
+    "wait4",
+    "exit",
+    "exit_group",
+]
 
-TO_JOIN_PROCESSES = "sendto recvfrom sendmsg recvmsg epoll_wait epoll_pwait epoll_ctl getsockopt".split()
+TO_JOIN_PROCESSES = ["sendto", "recvfrom", "sendmsg", "recvmsg", "epoll_wait", "epoll_pwait", "epoll_ctl", "getsockopt"]
 """What gloo needs on connections that stand: for several players that compute one run together."""
 
-STRANGERS_MAY_NOT = (
-    "execve execveat socket socketpair connect bind listen accept accept4 ptrace process_vm_readv process_vm_writev "
-    "process_madvise pidfd_open pidfd_getfd pidfd_send_signal kill tkill rt_sigqueueinfo rt_tgsigqueueinfo kcmp bpf "
-    "userfaultfd io_uring_setup io_uring_enter io_uring_register perf_event_open open_by_handle_at name_to_handle_at "
-    "shmget shmat shmctl mq_open msgget semget memfd_create setns unshare mount umount2 pivot_root chroot "
-    "keyctl add_key request_key sched_setaffinity sched_setscheduler setpriority setpgid setsid "
-    "personality syslog swapon swapoff reboot init_module finit_module delete_module kexec_load"
-).split()
+STRANGERS_MAY_NOT = [
+    "execve",
+    "execveat",
+    "socket",
+    "socketpair",
+    "connect",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "process_madvise",
+    "pidfd_open",
+    "pidfd_getfd",
+    "pidfd_send_signal",
+    "kill",
+    "tkill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+    "kcmp",
+    "bpf",
+    "userfaultfd",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "perf_event_open",
+    "open_by_handle_at",
+    "name_to_handle_at",
+    "shmget",
+    "shmat",
+    "shmctl",
+    "mq_open",
+    "msgget",
+    "semget",
+    "memfd_create",
+    "setns",
+    "unshare",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "sched_setaffinity",
+    "sched_setscheduler",
+    "setpriority",
+    "setpgid",
+    "setsid",
+    "personality",
+    "syslog",
+    "swapon",
+    "swapoff",
+    "reboot",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+]
 
 
 def deny_list(architecture: Architecture) -> list[Instruction]:

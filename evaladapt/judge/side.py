@@ -17,12 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaladapt.data.stream import TokenStream
-from evaladapt.engine.evaluate import Request
-from evaladapt.engine.loop import Engine, Outcome, Progress
-from evaladapt.engine.record import Charged, RunRecord
-from evaladapt.errors import PluginError
-
 LARGEST = 127
 ESCAPE = 2 * LARGEST + 1
 HALF = 0.5
@@ -84,61 +78,3 @@ class SideInformation:
     def digest(self) -> str:
         """SHA-256 of everything told."""
         return self._told.hexdigest()
-
-
-def charge_claim(request: Request, record: RunRecord, progress: Progress | None = None) -> Charged | None:
-    """What a claim costs as a code; None where a strategy that peeks does not say what it fitted.
-
-    Args:
-        request: the run that made the claim.
-        record: its record, for the base.
-        progress: of the last pass.
-
-    Raises:
-        PluginError: what is predicted does not follow from what is told.
-    """
-    if not all("fitted" in member.type.hooks for member in request.composition.peeking):
-        return None
-    start = request.stream.limit(min(TRIED_ON, request.stream.targets))
-    tried = {step: _run(request, step, start) for step in STEPS}
-    _refuse_unheeded(request, tried)
-    step = min(STEPS, key=lambda one: tried[one][0].bits + tried[one][1].bits)
-    whole = start.targets == request.stream.targets
-    outcome, side = tried[step] if whole else _run(request, step, request.stream, progress)
-    size = request.stream.text_bytes
-    told = side.bits + math.log2(len(STEPS))
-    windows = sum(len(batch.windows) for batch in _engine(request, request.stream).batches())
-    return Charged(
-        charged_bpb=(outcome.bits + told) / size,
-        text_bpb=outcome.bits / size,
-        side_bpb=told / size,
-        numbers=side.numbers,
-        step=step,
-        windows=windows,
-        break_even_bits=(record.base.bits - record.adapted.bits) / windows if record.base else None,
-    )
-
-
-def _refuse_unheeded(request: Request, tried: Mapping[float, tuple[Outcome, SideInformation]]) -> None:
-    """Coarser steps tell other numbers; where the ledger stays the same all the same, the numbers were copies."""
-    ledgers = {outcome.digest for outcome, _ in tried.values()}
-    told = {side.digest for _, side in tried.values()}
-    if len(ledgers) == 1 < len(told):
-        names = ", ".join(member.alias for member in request.composition.peeking)
-        raise PluginError(
-            f"{names} predicts the same whatever is told in place of what it fitted, so its claim cannot be charged."
-            " Its hook fitted must return the very tensors that the predictions are made from, not copies"
-        )
-
-
-def _run(
-    request: Request, step: float, stream: TokenStream, progress: Progress | None = None
-) -> tuple[Outcome, SideInformation]:
-    side = SideInformation(step)
-    return _engine(request, stream, side, progress).run(), side
-
-
-def _engine(
-    request: Request, stream: TokenStream, side: SideInformation | None = None, progress: Progress | None = None
-) -> Engine:
-    return Engine(request.model, stream, request.composition, request.settings, side=side, progress=progress)

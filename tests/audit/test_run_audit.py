@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from evaladapt.engine.evaluate import Request, evaluate
 
 from evaladapt.audit.bench import SMALL, Bench
 from evaladapt.audit.full import audit, probes_named
@@ -12,7 +13,6 @@ from evaladapt.audit.run_audit import evaluate_audited, level_named
 from evaladapt.audit.subject import Subject
 from evaladapt.audit.toy import ToyModel, toy_stream
 from evaladapt.contract import hookimpl
-from evaladapt.engine.evaluate import Request, evaluate
 from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
 from evaladapt.testing.compositions import composition_of

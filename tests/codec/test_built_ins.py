@@ -1,12 +1,12 @@
 """Every causal strategy that ships, and compositions of them, as compressors of files of every kind."""
 
 import pytest
+from evaladapt.codec.threads import threads
 
 from evaladapt.bench.codec import BEST
 from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import encode
 from evaladapt.codec.text import text_from_bytes
-from evaladapt.codec.threads import threads
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine import loop

@@ -10,8 +10,9 @@ from evaladapt.codec.encode import encode
 from evaladapt.codec.text import text_from_bytes, text_from_stream
 from evaladapt.contract.composition import compose
 from evaladapt.data.stream import stream_from_documents
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
+from evaladapt.judge.inline import InlineRun
 from tests.codec.contents import CONTENTS
 from tests.codec.files import SLIDING, WORDS, encode_with, round_trip
 from tests.engine.test_loop import Hedge
@@ -51,7 +52,7 @@ def test_all_that_is_not_text_stays_below_200_bytes(frozen, tmp_path, names):
 def test_the_bits_are_those_of_a_run_in_block_mode(frozen, tmp_path):
     stream = stream_from_documents([WORDS.decode()], frozen.tokenizer, "text")
     composition = compose(["sliding"], SLIDING)
-    block = Engine(frozen.model, stream, composition, Settings(batch=3)).run()
+    block = InlineRun(frozen.model, stream, composition, Settings(batch=3)).run()
     encoded = encode_with(frozen, WORDS, tmp_path / "x.evz")
     assert encoded.bits == pytest.approx(block.bits, rel=1e-5)
 

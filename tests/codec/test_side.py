@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from evaladapt.cli.main import invoke
 from evaladapt.codec.range_coder import RangeDecoder, RangeEncoder
-from evaladapt.codec.side import ESCAPE, LARGEST, STEPS, AdaptiveCode, SideInformation, charge_claim
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
-from evaladapt.engine.evaluate import Request, evaluate
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.errors import EXIT_OK, PluginError
+from evaladapt.judge.evaluate import Request, evaluate
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.side import ESCAPE, LARGEST, STEPS, AdaptiveCode, SideInformation, charge_claim
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest
 from tests.tiny import random_stream, stream_of, tiny_model
@@ -224,7 +225,7 @@ def predicted(alias, stream, side):
     """Distributions [N,V]."""
     composition = compose([alias], {"sliding": {"stride": 4}}, allow_noncausal=True)
     coder = Distributions()
-    Engine(tiny_model(), stream, composition, Settings(batch=4), coder=coder, side=side).run()
+    InlineRun(tiny_model(), stream, composition, Settings(batch=4), coder=coder, side=side).run()
     return torch.stack(coder.rows)
 
 

@@ -11,7 +11,9 @@ import torch
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.engine import loop
-from evaladapt.engine.loop import Engine, Journal, Settings
+from evaladapt.engine.loop import Settings
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.snapshot import Journal
 from evaladapt.system.processes import Processes, joined
 from evaladapt.testing.compositions import composition_of
 from tests.tiny import random_stream, tiny_model
@@ -116,7 +118,7 @@ def score(line: str, processes: Processes) -> Scored:
 
     model.hidden = counted
     composition = Composition((*composed(line).members, *composition_of(Listen).members[1:]))
-    outcome = Engine(model, STREAM, composition, Settings(batch=BATCH), processes=processes).run()
+    outcome = InlineRun(model, STREAM, composition, Settings(batch=BATCH), processes=processes).run()
     logprobs = np.concatenate(heard)
     assert np.isclose(-logprobs.sum(), outcome.nats)
     return Scored(logprobs, rows)
@@ -135,7 +137,7 @@ def resume(line: str, processes: Processes, folder: Path) -> float:
 
     def engine(progress=None, **journal):
         kept = Journal(folder, "run", "one", **journal)
-        return Engine(tiny_model(), STREAM, composed(line), Settings(batch=BATCH), journal=kept, progress=progress,
+        return InlineRun(tiny_model(), STREAM, composed(line), Settings(batch=BATCH), journal=kept, progress=progress,
                       processes=processes)  # fmt: skip
 
     try:

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from evaladapt.contract import Capabilities, Stage, Vocabulary, hookimpl
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.errors import PluginError, UsageError
+from evaladapt.judge.inline import InlineRun
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import HiddenShift, Honest, StreamUnigram, Train, WindowBias
 from tests.tiny import VOCABULARY, random_stream, stream_of, tiny_model
@@ -17,7 +18,7 @@ SLIDING = {"sliding": {"stride": 4}}
 def run(*classes, stream=None, vocabulary=None, **settings):
     composition = composition_of(*classes, options=SLIDING)
     settings = Settings(**{"batch": 4, **settings})
-    return Engine(tiny_model(), stream or random_stream(), composition, settings, vocabulary=vocabulary).run()
+    return InlineRun(tiny_model(), stream or random_stream(), composition, settings, vocabulary=vocabulary).run()
 
 
 class Listener(Honest):

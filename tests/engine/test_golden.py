@@ -6,7 +6,8 @@ from evaladapt.artifact import find_artifact, read_artifact
 from evaladapt.contract.composition import compose
 from evaladapt.data.stream import stream_from_documents
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
+from evaladapt.judge.inline import InlineRun
 from evaladapt.model.backend import transformer_from_tensors
 
 DOCUMENTS = [
@@ -35,7 +36,7 @@ def charged(artifact, line: str) -> float:
     stream = stream_from_documents(DOCUMENTS, SentencePieceTokenizer(artifact.tokenizer_model), "golden")
     options = {alias: given for alias, given in OPTIONS.items() if alias in ("sliding", *line.split(","))}
     model = transformer_from_tensors(artifact.model_config, artifact.tensors)
-    return Engine(model, stream, compose(line.split(","), options), Settings()).run().nats
+    return InlineRun(model, stream, compose(line.split(","), options), Settings(), boundaries="charged").run().nats
 
 
 def test_the_shipped_artifact_is_the_promised_one(artifact):

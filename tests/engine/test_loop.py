@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.engine.weights import digest
 from evaladapt.errors import ContractViolation, DataError, PluginError, UsageError
+from evaladapt.judge.inline import InlineRun
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import EVERY_KIND, WINDOW_SCOPE, DocumentUnigram, Honest, StreamUnigram, Train, WindowBias
 from tests.tiny import BOS, random_stream, stream_of, tiny_model
@@ -15,7 +16,7 @@ SLIDING = {"sliding": {"stride": 4}}
 
 def engine(*classes, stream=None, model=None, options=None, allow_noncausal=False, **settings):
     composition = composition_of(*classes, options={**SLIDING, **(options or {})}, allow_noncausal=allow_noncausal)
-    return Engine(model or tiny_model(), stream or random_stream(), composition, Settings(**{"batch": 4, **settings}))
+    return InlineRun(model or tiny_model(), stream or random_stream(), composition, Settings(**{"batch": 4, **settings}))
 
 
 def logprobs(*classes, **arguments):

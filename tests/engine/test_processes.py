@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from evaladapt.cli.main import invoke
 from evaladapt.contract.views import HIDDEN_TARGET
 from evaladapt.engine.host import TrainingHost
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.engine.parts import block_parts, share, targets_by_process
 from evaladapt.engine.windows import Batch
 from evaladapt.errors import UsageError
+from evaladapt.judge.inline import InlineRun
 from evaladapt.system.processes import ALONE, Alone
 from evaladapt.testing.compositions import composition_of
 from tests.engine.scored_together import BATCH, LINES, Strategy, score
@@ -137,11 +138,11 @@ def test_a_wrong_command_is_told_once():
 def test_step_mode_and_peeking_are_refused():
     honest = composition_of(Strategy)
     with pytest.raises(UsageError, match=r"step mode predicts one target at a time, so 2 .*torchrun"):
-        Engine(tiny_model(), random_stream(), honest, Settings(mode="step"), processes=OneOf(0, 2))
+        InlineRun(tiny_model(), random_stream(), honest, Settings(mode="step"), processes=OneOf(0, 2))
 
     class Peeks(Strategy):
         capabilities = replace(Strategy.capabilities, peeks=True)
 
     peeking = composition_of(Peeks, allow_noncausal=True)
     with pytest.raises(UsageError, match=r"peeks would peek: .* one process"):
-        Engine(tiny_model(), random_stream(), peeking, processes=OneOf(0, 2))
+        InlineRun(tiny_model(), random_stream(), peeking, processes=OneOf(0, 2))

@@ -3,9 +3,11 @@ import pytest
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.engine import loop
-from evaladapt.engine.ledger import Ledger, LedgerFile
-from evaladapt.engine.loop import Engine, Journal, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.errors import ContractViolation, EvaladaptError
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.ledger import Ledger, LedgerFile
+from evaladapt.judge.snapshot import Journal
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import EVERY_KIND, Honest
 from tests.tiny import random_stream, tiny_model
@@ -28,7 +30,7 @@ def run(folder, *, kill_after=None, resume=False, classes=EVERY_KIND):
 
     composition = composition_of(*classes, options={"sliding": {"stride": 4}})
     journal = Journal(folder, "adapted", IDENTITY, resume)
-    return Engine(
+    return InlineRun(
         tiny_model(), random_stream(), composition, Settings(batch=2), journal=journal, progress=progress
     ).run()
 

@@ -7,8 +7,10 @@ import torch
 from evaladapt.contract.views import State
 from evaladapt.engine import loop
 from evaladapt.engine.forward import ContinuedRow, WholeRows, forward_for
-from evaladapt.engine.loop import Engine, Journal, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.engine.source import UNKNOWN
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.snapshot import Journal
 from evaladapt.testing.compositions import composition_of
 from tests.engine.test_loop import Hedge
 from tests.strategies import EVERY_KIND, DocumentUnigram
@@ -61,7 +63,7 @@ def growing_run(classes, *, journal=None, progress=None):
     oracle = Oracle(text, source)
     composition = composition_of(*classes, options=SLIDING)
     settings = Settings(batch=3, mode="step")
-    engine = Engine(tiny_model(), source, composition, settings, coder=oracle, journal=journal, progress=progress)
+    engine = InlineRun(tiny_model(), source, composition, settings, coder=oracle, journal=journal, progress=progress)
     return engine.run(), oracle
 
 
@@ -69,7 +71,7 @@ def growing_run(classes, *, journal=None, progress=None):
 def test_a_text_that_grows_target_by_target_gives_the_ledger_of_the_whole_text(classes):
     outcome, oracle = growing_run(classes)
     text = random_stream()
-    whole = Engine(tiny_model(), text, composition_of(*classes, options=SLIDING), Settings(batch=3, mode="step")).run()
+    whole = InlineRun(tiny_model(), text, composition_of(*classes, options=SLIDING), Settings(batch=3, mode="step")).run()
     assert outcome.digest == whole.digest
     assert oracle.settled == list(range(1, text.targets + 1))
 
@@ -108,6 +110,6 @@ def test_step_mode_reads_whole_rows_of_a_model_that_cannot_continue_them():
     assert isinstance(forward_for(Plain(), "step"), WholeRows)
     composition = composition_of(options=SLIDING)
     continued, whole = (
-        Engine(one, random_stream(), composition, Settings(mode="step")).run().nats for one in (model, Plain())
+        InlineRun(one, random_stream(), composition, Settings(mode="step")).run().nats for one in (model, Plain())
     )
     assert continued == pytest.approx(whole, abs=1e-4)

@@ -8,7 +8,10 @@ import torch
 
 from evaladapt.contract import Capabilities, Past, Stage, hookimpl
 from evaladapt.engine import loop
-from evaladapt.engine.loop import Engine, Journal, Outcome, Settings
+from evaladapt.engine.loop import Settings
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.outcome import Outcome
+from evaladapt.judge.snapshot import Journal
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest
 from tests.tiny import BOS, CONTEXT, VOCABULARY, stream_of, tiny_model
@@ -37,7 +40,7 @@ def engine(
     given |= more_options or {}
     composition = composition_of(*classes, options=given, allow_noncausal=allow_noncausal)
     settings = Settings(**{"batch": 4, **settings})
-    return Engine(model or tiny_model(), stream, composition, settings, journal=journal, progress=progress)
+    return InlineRun(model or tiny_model(), stream, composition, settings, journal=journal, progress=progress)
 
 
 def nats(*classes, **arguments) -> float:

@@ -10,8 +10,9 @@ import pytest
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.contract.composition import DEFAULT_PLAN, Composition, Member, compose_types
 from evaladapt.contract.registry import find, installed, load
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
+from evaladapt.judge.inline import InlineRun
 from evaladapt.testing.compositions import strategy_type
 from tests.strategies import Honest
 from tests.tiny import stream_of, tiny_model
@@ -56,7 +57,7 @@ def charged(names, mode):
     composition = compose_types([plan(), *chosen], {DEFAULT_PLAN: {"stride": 4, "context": 8}, **options})
     listening = Composition((*composition.members, Member(strategy_type(Listen), None)))
     stream = stream_of([2, 3, 4, 5, 6] * 3, [9, 4, 5])
-    Engine(tiny_model(), stream, listening, Settings(batch=2, mode=mode)).run()
+    InlineRun(tiny_model(), stream, listening, Settings(batch=2, mode=mode)).run()
     return np.concatenate(found)
 
 

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from evaladapt.codec.side import SideInformation
 from evaladapt.contract import Past
 from evaladapt.contract.composition import compose
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.side import SideInformation
 from evaladapt.testing.compositions import composition_of
 from evaladapt_plugins.slot_cascade import SlotCascade
 from evaladapt_plugins.slot_hidden import SlotHidden, SlotHiddenStream
@@ -84,7 +85,7 @@ def test_what_is_predicted_for_a_target_depends_on_that_target(replica):
 def test_the_whole_prediction_hangs_on_what_it_says_it_fitted(replica):
     """Told in steps so coarse that all of it rounds to zero, the frozen model is left."""
     composition = composition_of(replica, options={"sliding": {"stride": STRIDE}}, allow_noncausal=True)
-    outcome = Engine(tiny_model(), NOISE, composition, Settings(batch=4), side=SideInformation(1e9)).run()
+    outcome = InlineRun(tiny_model(), NOISE, composition, Settings(batch=4), side=SideInformation(1e9)).run()
     assert outcome.nats == pytest.approx(engine(stream=NOISE).run().nats, abs=1e-4)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from evaladapt.engine.evaluate import Request
 
 from evaladapt.audit.bench import SMALL, Bench
 from evaladapt.audit.full import audit, probes_named
 from evaladapt.audit.run_audit import evaluate_audited
 from evaladapt.audit.toy import ToyModel, toy_stream
 from evaladapt.audit.toy_subject import toy_subject
-from evaladapt.engine.evaluate import Request
 from evaladapt.engine.loop import Settings
 from evaladapt.testing.compositions import composition_of, strategy_type
 from tests.zoo.hiding import BlockOnly, CertainDocuments, LargeBatches, Late, ModuleGlobal, Seldom, ThroughFile

@@ -18,7 +18,7 @@ from torch import Tensor
 from evaladapt.artifact import QuantisationPlan, find_artifact, read_artifact, write_artifact
 from evaladapt.artifact.coders import BELLS
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
-from evaladapt.engine.record import environment
+from evaladapt.judge.record import environment
 
 LAYERS, WIDTH, HIDDEN, VOCABULARY = 11, 512, 1536, 1024
 SHIPPED_SECONDS, LARGE_SECONDS = 0.5, 5.0

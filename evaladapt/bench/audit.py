@@ -1,94 +1,85 @@
-"""What the audit costs: a run with its default audit against the run alone, and all probes on the same composition.
+"""What the contract costs: a whole ``evaladapt run`` as it is, against the same run inside one process.
 
-Runs are made in turn, now one first and now the other, and the median over the pairs counts, so that a machine whose
-speed drifts does not decide.
+Both are commands, starts included; they are made in turn, now one first and now the other, and the median over the
+pairs counts, so that a machine whose speed drifts does not decide.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from evaladapt.artifact import find_artifact, read_artifact
-from evaladapt.audit.bench import Bench
-from evaladapt.audit.full import audit
-from evaladapt.audit.run_audit import SLICE, Level, evaluate_audited
-from evaladapt.audit.subject import Subject
-from evaladapt.audit.toy_subject import toy_subject
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
-from evaladapt.contract.composition import compose
-from evaladapt.contract.registry import load
-from evaladapt.data.load import load_stream
-from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.evaluate import Request
-from evaladapt.engine.loop import Settings
-from evaladapt.engine.record import environment
-from evaladapt.model.allocator import keep_freed_memory
-from evaladapt.model.backend import transformer_from_tensors
-
-COMPOSITION = ("ttt", "slot-lbfgs")
-PERCENT_PROMISED = 10.0
-SECONDS_PROMISED = 600.0
-
-
-def run(settings: BenchSettings) -> BenchReport:
-    """Measure with the given artifact and text; all of it unless ``limit_tokens`` says less."""
-    keep_freed_memory()
-    request = _request(settings)
-    pairs = [_pair(request, audited_first=bool(number % 2)) for number in range(settings.repeats)]
-    added = statistics.median(100 * (pair.audited / pair.plain - 1) for pair in pairs)
-    figures = (
-        Figure(f"run alone ({request.stream.targets:,} targets)", statistics.median(pair.plain for pair in pairs), "s"),
-        Figure("added by its default audit", added, "%", PERCENT_PROMISED),
-        Figure(f"all probes, artifact ({SLICE} targets) and toy", _full_seconds(request), "s", SECONDS_PROMISED),
-    )
-    return BenchReport("audit", figures, environment("cpu"))
+from evaladapt.errors import EvaladaptError
+from evaladapt.judge.record import environment
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Seconds of the same run without and with its default audit."""
+class Promise:
+    """A composition, how many times longer it may take than inline, and how many looks must have been made."""
 
-    plain: float
-    audited: float
-
-
-def _pair(request: Request, *, audited_first: bool) -> _Pair:
-    order: tuple[Level, ...] = ("sample", "off") if audited_first else ("off", "sample")
-    seconds = {level: _seconds(request, level) for level in order}
-    return _Pair(seconds["off"], seconds["sample"])
+    plugins: str
+    times: float
+    looks: int
 
 
-def _request(settings: BenchSettings) -> Request:
-    artifact = read_artifact(find_artifact(settings.artifact))
-    stream = load_stream(settings.data, SentencePieceTokenizer(artifact.tokenizer_model))
-    return Request(
-        artifact=artifact,
-        model=transformer_from_tensors(artifact.model_config, artifact.tensors),
-        stream=stream.limit(settings.limit_tokens) if settings.limit_tokens else stream,
-        composition=compose(COMPOSITION),
-        settings=Settings(),
-    )
+PROMISES = (
+    Promise("ttt,slot-lbfgs", 1.25, 59),
+    Promise("ttt,slot-lbfgs,bias,ngram,hedge", 1.4, 20),
+)
 
 
-def _seconds(request: Request, level: Level) -> float:
+@dataclass(frozen=True)
+class _Timed:
+    seconds: float
+    record: dict[str, Any]
+
+
+def run(settings: BenchSettings) -> BenchReport:
+    """Measure with the given artifact and text; all of it unless ``limit_tokens`` says less.
+
+    Raises:
+        EvaladaptError: a run failed.
+    """
+    figures = [figure for promise in PROMISES for figure in _figures(promise, settings)]
+    return BenchReport("audit", tuple(figures), environment("cpu"))
+
+
+def _figures(promise: Promise, settings: BenchSettings) -> list[Figure]:
+    sealed, inline = [], []
+    for number in range(settings.repeats):
+        for is_inline in (bool(number % 2), not number % 2):
+            (inline if is_inline else sealed).append(_timed(promise.plugins, settings, inline=is_inline))
+    ratio = statistics.median(one.seconds / other.seconds for one, other in zip(sealed, inline, strict=True))
+    looks = min(len(one.record["checked"]["looks"]) for one in sealed)
+    ledgers = {one.record["adapted"]["ledger_sha256"] for one in (*sealed, *inline)}
+    name = promise.plugins
+    return [
+        Figure(f"{name}: inline", statistics.median(one.seconds for one in inline), "s"),
+        Figure(f"{name}: sealed and doubted", statistics.median(one.seconds for one in sealed), "s"),
+        Figure(f"{name}: over inline", ratio, "times", promise.times),
+        Figure(f"{name}: looks missing of {promise.looks}", float(max(0, promise.looks - looks)), "looks", 0.0),
+        Figure(f"{name}: looks", float(looks), "looks"),
+        Figure(f"{name}: ledgers beside the first", float(len(ledgers) - 1), "ledgers", 0.0),
+    ]
+
+
+def _timed(plugins: str, settings: BenchSettings, *, inline: bool) -> _Timed:
     with tempfile.TemporaryDirectory(prefix="evaladapt-bench-") as folder:
+        command = [sys.executable, "-m", "evaladapt", "run", settings.artifact, "--plugins", plugins, "--json"]
+        command += ["--out", str(Path(folder) / "run"), *(["--inline"] if inline else [])]
+        command += [part for path in settings.data for part in ("--data", str(path))]
+        command += ["--limit-tokens", str(settings.limit_tokens)] if settings.limit_tokens else []
         started = time.perf_counter()
-        evaluate_audited(replace(request, folder=Path(folder)), level)
-        return time.perf_counter() - started
-
-
-def _full_seconds(request: Request) -> float:
-    started = time.perf_counter()
-    on_artifact = Subject(
-        model=request.model,
-        stream=request.stream.limit(SLICE),
-        composition=request.composition,
-        settings=request.settings,
-    )
-    audit(Bench(on_artifact))
-    audit(Bench(toy_subject([load(name) for name in COMPOSITION], {})))
-    return time.perf_counter() - started
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        raise EvaladaptError(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+    return _Timed(seconds, json.loads(done.stdout))

@@ -15,22 +15,22 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from evaladapt.bench.codec_report import CodecReport, Row
 from evaladapt.bench.report import Figure
 from evaladapt.bench.rivals import RIVALS, Rival
 from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import Encoded, encode
+from evaladapt.codec.seats import Coding, seats_for
 from evaladapt.codec.text import text_from_stream
-from evaladapt.codec.threads import threads
-from evaladapt.contract.composition import Composition, compose
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
-from evaladapt.engine.frozen import Frozen, load_frozen
-from evaladapt.engine.loop import Engine, Progress, Settings
-from evaladapt.engine.record import environment
 from evaladapt.errors import EvaladaptError
+from evaladapt.judge.charging import Progress
+from evaladapt.judge.evaluate import evaluate, tokenizer_of
+from evaladapt.judge.record import RunRecord, environment
+from evaladapt.judge.request import Composed, Request, model_files
+from evaladapt.system.cores import default_threads
 
 PLAIN = ("sliding",)
 BEST = ("ttt", "slot-lbfgs", "bias", "ngram", "hedge")
@@ -71,25 +71,27 @@ def run(settings: CodecSettings, progress: MakeProgress | None = None) -> CodecR
     Raises:
         EvaladaptError: a compressor did not give the text back.
     """
-    frozen = load_frozen(settings.artifact, torch.device("cpu"))
-    stream = _cut(load_stream(settings.data, frozen.tokenizer), settings.limit_bytes)
-    content = text_from_stream(stream, frozen.tokenizer).content
+    tokenizer, files = tokenizer_of(settings.artifact), model_files(settings.artifact)
+    stream = _cut(load_stream(settings.data, tokenizer), settings.limit_bytes)
+    content = text_from_stream(stream, tokenizer).content
     rows = [measure_rival(rival, content) for rival in RIVALS if not rival.missing]
-    compositions = [compose(names) for names in dict.fromkeys((PLAIN, settings.composition))]
-    with threads(min(torch.get_num_threads(), MOST_THREADS)):
-        measured = [_measure(one, frozen, stream, progress) for one in compositions]
-        machine = environment("cpu")
+    threads = min(default_threads(), MOST_THREADS)
+    size = sum(file.stat().st_size for file in files)
+    measured = [
+        _measure(Coding(model=settings.artifact, names=names, threads=threads), stream, size, progress)
+        for names in dict.fromkeys((PLAIN, settings.composition))
+    ]
     return CodecReport(
         text=stream.name,
         text_bytes=len(content),
         text_targets=stream.targets,
         text_sha256=stream.text_sha256,
-        artifact=str(frozen.artifact.path),
-        artifact_bytes=frozen.artifact.bytes,
+        artifact=str(files[0]),
+        artifact_bytes=size,
         rows=(*rows, *(one.row for one in measured)),
         figures=tuple(figure for one in measured for figure in one.figures),
         missing=tuple(rival.package for rival in RIVALS if rival.package and rival.missing),
-        environment=machine,
+        environment=environment("cpu", threads),
     )
 
 
@@ -106,21 +108,30 @@ def measure_rival(rival: Rival, content: bytes) -> Row:
     return Row(rival.name, len(packed), 0, compress_seconds, decompress_seconds)
 
 
-def _measure(composition: Composition, frozen: Frozen, stream: TokenStream, progress: MakeProgress | None) -> Measured:
-    text, line = text_from_stream(stream, frozen.tokenizer), composition.line
+def _measure(coding: Coding, stream: TokenStream, model_bytes: int, progress: MakeProgress | None) -> Measured:
+    """Starts of players are not in the times: they are the same for a long text and a short one."""
+    tokenizer, line = tokenizer_of(coding.model), ",".join(coding.names)
+    text = text_from_stream(stream, tokenizer)
 
     def shown(what: str) -> Progress | None:
         return progress(f"{line}: {what}") if progress else None
 
-    block = Engine(frozen.model, stream, composition, Settings(), progress=shown("block mode")).run()
+    block = evaluate(
+        Request(model=coding.model, composed=Composed(names=tuple(coding.names)), open_text=lambda _: stream,
+                doubt="off", with_base=False, threads=coding.threads),
+    )  # fmt: skip
+    if not isinstance(block, RunRecord):
+        raise EvaladaptError(f"{line} breaks the contract, so there is nothing to measure")
     with tempfile.TemporaryDirectory(prefix="evaladapt-bench-") as folder:
         path, out = Path(folder) / "text.evz", Path(folder) / "text"
-        encoded, to = _timed(lambda: encode(frozen, text, composition, path, progress=shown("compressing")))
-        _, back = _timed(lambda: decode(frozen, path, out, progress=shown("decompressing")))
+        with coding.seated() as seat:
+            encoded = encode(seat, text, path, threads=coding.threads, progress=shown("compressing"))
+        decoded = decode(seats_for(coding.model), tokenizer, path, out, progress=shown("decompressing"))
         _compare(f"evaladapt {line}", out.read_bytes(), text.content)
-    row = Row(f"evaladapt {line}", encoded.file_bytes, frozen.artifact.bytes, to, back)
+    to, back = (one.outcome.seconds if one.outcome else 0.0 for one in (encoded, decoded))
+    row = Row(f"evaladapt {line}", encoded.file_bytes, model_bytes, to, back)
     bound = 1000 / PROMISED_RATE if line == ",".join(PLAIN) else None
-    over = {"the run's own bits": encoded.bits, "block mode's bits": block.bits}
+    over = {"the run's own bits": encoded.bits, "block mode's bits": block.adapted.bits}
     figures = (
         *(
             Figure(f"{line}: coded text over {what}", _percent_over(encoded, bits), "%", PROMISED_PERCENT)
@@ -148,7 +159,7 @@ def _timed(action: Callable[[], Result]) -> tuple[Result, float]:
 
 
 def _percent_over(encoded: Encoded, bits: float) -> float:
-    return 100 * (8 * encoded.payload_bytes / bits - 1)
+    return 100 * (8 * (encoded.payload_bytes + encoded.document_bytes) / bits - 1)
 
 
 def _compare(name: str, found: bytes, content: bytes) -> None:

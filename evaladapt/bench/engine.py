@@ -22,9 +22,10 @@ from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.keeper import Keeper
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
 from evaladapt.engine.parts import block_parts
-from evaladapt.engine.record import environment
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.record import environment
 from evaladapt.model.backend import Backend, transformer_from_tensors
 
 DEFAULT_TARGETS = 8192
@@ -56,7 +57,7 @@ def _against_bare_forward(model: Backend, stream: TokenStream, repeats: int) -> 
                 model.head(model.hidden(tokens)[:, -scored:])
 
     def engine() -> None:
-        Engine(model, stream, composition, Settings()).run()
+        InlineRun(model, stream, composition, Settings()).run()
 
     ratio = _median_ratio(engine, bare, repeats)
     return Figure(f"sliding, {stream.targets:,} targets: time over its bare forward passes", ratio, "times", 1.1)
@@ -64,8 +65,9 @@ def _against_bare_forward(model: Backend, stream: TokenStream, repeats: int) -> 
 
 def _inputs(model: Backend, stream: TokenStream, composition: Composition) -> list[tuple[torch.Tensor, int]]:
     """The very inputs that the engine forwards, with the count of columns it scores."""
-    keeper = Keeper(stream, torch.device("cpu"))
-    batches = Engine(model, stream, composition, Settings()).batches()
+    run = InlineRun(model, stream, composition, Settings())
+    run.engine.text.learn(0, stream.tokens)
+    keeper, batches = Keeper(run.engine.text, torch.device("cpu")), run.engine.batches()
     parts = [part for batch in batches for part in block_parts(batch)]
     return [(keeper.inputs(part), max(span.stop - span.first for span in part.spans)) for part in parts]
 
@@ -74,9 +76,9 @@ def _bookkeeping(model: Backend, stream: TokenStream, repeats: int) -> Figure:
     """Share of a run with ``slot-lbfgs`` that is neither forward pass, strategy, nor the arithmetic of the score."""
     shares = []
     for _ in range(repeats):
-        outcome = Engine(model, stream, compose(["slot-lbfgs"]), Settings()).run()
-        strategies = sum(sum(hooks.values()) for hooks in outcome.clock.strategies.values())
-        spent = strategies + sum(outcome.clock.phases[phase] for phase in ("forward", "score"))
+        outcome = InlineRun(model, stream, compose(["slot-lbfgs"]), Settings()).run()
+        strategies = sum(sum(hooks.values()) for hooks in outcome.closing.strategies.values())
+        spent = strategies + sum(outcome.closing.phases[phase] for phase in ("forward", "score"))
         shares.append(100 * (1 - spent / outcome.seconds))
     what = f"slot-lbfgs, {stream.targets:,} targets: share of the engine's own work"
     return Figure(what, statistics.median(shares), "% of the run", 5.0)

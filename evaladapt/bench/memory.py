@@ -14,7 +14,8 @@ from evaladapt.contract.composition import compose
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import stream_from_tokens
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Settings
+from evaladapt.judge.inline import InlineRun
 from evaladapt.model.backend import transformer_from_tensors
 
 
@@ -26,7 +27,7 @@ def peak_megabytes(artifact_path: Path, targets: int, paths: tuple[Path, ...]) -
     copies = targets // once.targets + 1
     stream = stream_from_tokens(np.tile(once.tokens, copies)[: targets + 1], tokenizer, "repeated")
     model = transformer_from_tensors(artifact.model_config, artifact.tensors)
-    Engine(model, stream, compose(["sliding"], {"sliding": {"stride": model.context}}), Settings()).run()
+    InlineRun(model, stream, compose(["sliding"], {"sliding": {"stride": model.context}}), Settings()).run()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 

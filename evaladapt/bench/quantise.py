@@ -27,8 +27,8 @@ from evaladapt.calibration.text import own_text
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.record import environment
 from evaladapt.errors import EvaladaptError, UsageError
+from evaladapt.judge.record import environment
 from evaladapt.model.backend import transformer_from_tensors
 from evaladapt.train.checkpoint import TrainedModel, read_trained_model
 from evaladapt.train.validation import HeldOut, bits_per_byte

@@ -16,21 +16,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evaladapt.artifact import find_artifact, read_artifact
-from evaladapt.audit.compliance import read_json
 from evaladapt.bench.seeds_report import Claim, Result, SeedsReport
-from evaladapt.codec.side import charge_claim
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import DEFAULT_PLAN, Composition, compose
 from evaladapt.contract.registry import StrategyType, installed, load
 from evaladapt.data.load import load_stream
-from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.evaluate import Request, evaluate, identity, score_base
-from evaladapt.engine.loop import Outcome, Progress, Settings
-from evaladapt.engine.record import environment, write_record
 from evaladapt.errors import EvaladaptError, UsageError
-from evaladapt.model.allocator import keep_freed_memory
-from evaladapt.model.backend import transformer_from_tensors
+from evaladapt.judge.charging import Progress
+from evaladapt.judge.claim import charged_claim
+from evaladapt.judge.evaluate import evaluate, score_base, tokenizer_of
+from evaladapt.judge.outcome import Outcome
+from evaladapt.judge.record import NONCAUSAL, RunRecord, environment, write_record
+from evaladapt.judge.record_file import read_record
+from evaladapt.judge.request import Composed, Request
 
 DISTRIBUTION = "evaladapt"
 BEST = ("ttt", "slot-lbfgs", "bias", "ngram", "hedge")
@@ -66,15 +64,9 @@ class SeedSettings:
 class Measurement:
     """Scores compositions on one text, each once, against the plan alone."""
 
-    def __init__(self, request: Request, progress: ProgressOf | None) -> None:
-        self._request = request
-        self._progress = progress
+    def __init__(self, request: Request, targets: int, progress: ProgressOf | None) -> None:
+        self._request, self.targets, self._progress = request, targets, progress
         self._records: dict[str, dict[str, Any]] = {}
-
-    @property
-    def targets(self) -> int:
-        """How many every row covers."""
-        return self._request.stream.targets
 
     def result(self, composition: Composition) -> Result:
         """What a legal composition scores."""
@@ -92,23 +84,23 @@ class Measurement:
 
     def _kept(self, composition: Composition) -> dict[str, Any] | None:
         folder = self._folder(composition)
-        if folder is None or not (folder / RECORD).exists():
-            return None
-        return read_json(folder / RECORD, "a run record")
+        return read_record(folder / RECORD) if folder is not None and (folder / RECORD).exists() else None
 
     def _measured(self, composition: Composition) -> dict[str, Any]:
         request, progress = self._request_for(composition), self._progress_for(composition)
-        record = evaluate(request, progress, self._base)
-        if composition.peeking:
+        record = evaluate(request, progress, base=self._base)
+        if not isinstance(record, RunRecord):
+            raise EvaladaptError(f"{composition.line} broke the contract while it was measured")
+        if record.verdict == NONCAUSAL:
             charging = progress("charged") if progress else None
-            record = replace(record, charged=charge_claim(request, record, charging))
+            record = replace(record, charged=charged_claim(request, record, charging))
         if request.folder is not None:
             write_record(request.folder / RECORD, record)
         return record.to_json()
 
     @cached_property
     def _base(self) -> Outcome:
-        plan = self._request.composition.base()
+        plan = compose([DEFAULT_PLAN])
         return score_base(self._request_for(plan), self._progress_for(plan))
 
     def _request_for(self, composition: Composition) -> Request:
@@ -116,13 +108,15 @@ class Measurement:
         folder = self._folder(composition)
         if folder is not None:
             _make(folder)
-        return replace(self._request, composition=composition, folder=folder, resume=folder is not None)
+        composed = Composed(
+            names=tuple(one.type.listing.qualified for one in composition.members), allow_noncausal=True
+        )
+        return replace(self._request, composed=composed, folder=folder, resume=folder is not None)
 
     def _folder(self, composition: Composition) -> Path | None:
-        """One folder for every identity, so that what was measured otherwise is never taken up."""
         if self._request.folder is None:
             return None
-        return self._request.folder / f"{composition.line}-{identity(self._request, composition)[:16]}"
+        return self._request.folder / f"{composition.line}-{self.targets}"
 
     def _progress_for(self, composition: Composition) -> ProgressOf | None:
         progress = self._progress
@@ -136,16 +130,14 @@ def run(settings: SeedSettings, progress: ProgressOf | None = None) -> SeedsRepo
         settings: what to measure.
         progress: called with the name of every pass; returns the callback for it.
     """
-    keep_freed_memory()
     adaptive = built_in()
     alone = [compose([one.alias]) for one in adaptive if not one.capabilities.peeks]
     together = [compose(names) for names in (BEST, *settings.compositions)]
     _refuse_other_plans(together)
     replicas = [one for one in adaptive if one.capabilities.peeks] if settings.replicas else []
-    request = _request(settings)
-    whole = start = Measurement(_limited(request, settings.limit_tokens), progress)
+    whole = start = _measurement(settings, settings.limit_tokens, progress)
     if settings.replica_tokens is not None and settings.replica_tokens < whole.targets:
-        start = Measurement(_limited(request, settings.replica_tokens), progress)
+        start = _measurement(settings, settings.replica_tokens, progress)
     return SeedsReport(
         claims=tuple(start.claim(*_with_legal_form(one)) for one in replicas),
         results=tuple(map(whole.result, {one.line: one for one in (*alone, *together)}.values())),
@@ -174,26 +166,18 @@ def _refuse_other_plans(compositions: Sequence[Composition]) -> None:
             )
 
 
-def _request(settings: SeedSettings) -> Request:
-    """The plan alone on the whole text."""
-    artifact = read_artifact(find_artifact(settings.artifact))
-    return Request(
-        artifact=artifact,
-        model=transformer_from_tensors(artifact.model_config, artifact.tensors),
-        stream=load_stream(settings.data, SentencePieceTokenizer(artifact.tokenizer_model)),
-        composition=compose([DEFAULT_PLAN]),
-        settings=Settings(),
+def _measurement(settings: SeedSettings, targets: int | None, progress: ProgressOf | None) -> Measurement:
+    """On the first ``targets``, None for all; every BOS is charged, as the published loops charge it."""
+    stream = load_stream(settings.data, tokenizer_of(settings.artifact))
+    stream = stream if targets is None else stream.limit(min(targets, stream.targets))
+    request = Request(
+        model=settings.artifact,
+        open_text=lambda _: stream,
         paths=tuple(map(str, settings.data)),
+        boundaries="charged",
         folder=settings.folder,
     )
-
-
-def _limited(request: Request, targets: int | None) -> Request:
-    """The same on the first ``targets``; None for all."""
-    whole = request.stream.targets
-    if targets is None or targets >= whole:
-        return request
-    return replace(request, stream=request.stream.limit(targets), limited_from=whole)
+    return Measurement(request, stream.targets, progress)
 
 
 def _make(folder: Path) -> None:

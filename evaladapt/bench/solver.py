@@ -14,7 +14,7 @@ from functools import partial
 from torch import Tensor
 
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
-from evaladapt.engine.record import environment
+from evaladapt.judge.record import environment
 from evaladapt.toolbox.bias_prior import GammaPrior
 from evaladapt.toolbox.logit_bias import LogitBiasFit, fit, fit_lbfgs, fit_mm, fit_newton
 from evaladapt.toolbox.logit_bias_reference import ExampleWindows, example_windows, torch_lbfgs_loop

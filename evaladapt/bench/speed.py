@@ -24,8 +24,9 @@ from evaladapt.contract.composition import compose
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.loop import Engine, Settings
-from evaladapt.engine.record import environment
+from evaladapt.engine.loop import Settings
+from evaladapt.judge.inline import InlineRun
+from evaladapt.judge.record import environment
 from evaladapt.model.backend import transformer_from_tensors
 from evaladapt.model.transformer import Transformer
 from evaladapt.toolbox.bias_prior import GammaPrior
@@ -140,7 +141,7 @@ class Subject:
     def _ours(self, stream: TokenStream, line: str, options: Mapping[str, Any]) -> float:
         model: Transformer = copy.deepcopy(self._frozen)
         composition = compose([] if line == "sliding" else line.split(","), dict(options))
-        outcome = Engine(model, stream, composition, Settings()).run()
+        outcome = InlineRun(model, stream, composition, Settings()).run()
         return outcome.nats / outcome.targets
 
 

@@ -27,8 +27,8 @@ from evaladapt.bench.report import BenchReport, BenchSettings, Figure
 from evaladapt.data.load import load_stream
 from evaladapt.data.shards import write_shard
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-from evaladapt.engine.record import environment
 from evaladapt.errors import UsageError
+from evaladapt.judge.record import environment
 from evaladapt.model.transformer import Transformer
 from evaladapt.system.processes import Processes
 from evaladapt.train.groups import OptimizerSet, WeightGroups, weight_groups

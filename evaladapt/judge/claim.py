@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from evaladapt.data.stream import TokenStream
 from evaladapt.engine.setup import Setup
 from evaladapt.errors import PluginError
-from evaladapt.judge.charging import Progress
+from evaladapt.judge.charging import Boundaries, Progress
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.record import Charged, RunRecord
@@ -33,21 +33,27 @@ def charged_claim(request: Request, record: RunRecord, progress: Progress | None
     """
     setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
     stream = request.open_text(setup.opened.tokenizer)
-    return charge(setup, stream, record, progress)
+    return charge(setup, stream, record, progress, request.boundaries)
 
 
-def charge(setup: Setup, stream: TokenStream, record: RunRecord, progress: Progress | None = None) -> Charged | None:
+def charge(
+    setup: Setup,
+    stream: TokenStream,
+    record: RunRecord,
+    progress: Progress | None = None,
+    boundaries: Boundaries = "paid",
+) -> Charged | None:
     """The same for what is open already."""
     if not all("fitted" in member.type.hooks for member in setup.composition.peeking):
         return None
     start = stream.limit(min(TRIED_ON, stream.targets))
-    tried = {step: _run(setup, step, start) for step in STEPS}
+    tried = {step: _run(setup, step, start, boundaries) for step in STEPS}
     _refuse_unheeded(setup, tried)
     step = min(STEPS, key=lambda one: tried[one][0].bits + tried[one][1].bits)
     whole = start.targets == stream.targets
-    outcome, side = tried[step] if whole else _run(setup, step, stream, progress)
+    outcome, side = tried[step] if whole else _run(setup, step, stream, boundaries, progress)
     told = side.bits + math.log2(len(STEPS))
-    windows = sum(len(batch.windows) for batch in _inline(setup, stream).engine.batches())
+    windows = sum(len(batch.windows) for batch in _inline(setup, stream, boundaries).engine.batches())
     return Charged(
         charged_bpb=(outcome.bits + told) / stream.text_bytes,
         text_bpb=outcome.bits / stream.text_bytes,
@@ -72,14 +78,19 @@ def _refuse_unheeded(setup: Setup, tried: Mapping[float, tuple[Outcome, SideInfo
 
 
 def _run(
-    setup: Setup, step: float, stream: TokenStream, progress: Progress | None = None
+    setup: Setup, step: float, stream: TokenStream, boundaries: Boundaries, progress: Progress | None = None
 ) -> tuple[Outcome, SideInformation]:
     side = SideInformation(step)
-    return _inline(setup, stream, side, progress).run(), side
+    return _inline(setup, stream, boundaries, side, progress).run(), side
 
 
 def _inline(
-    setup: Setup, stream: TokenStream, side: SideInformation | None = None, progress: Progress | None = None
+    setup: Setup,
+    stream: TokenStream,
+    boundaries: Boundaries,
+    side: SideInformation | None = None,
+    progress: Progress | None = None,
 ) -> InlineRun:
-    return InlineRun(setup.opened.backend, stream, setup.composition, setup.settings, side=side, progress=progress,
+    return InlineRun(setup.opened.backend, stream, setup.composition, setup.settings, boundaries=boundaries,
+                     side=side, progress=progress,
                      vocabulary=setup.vocabulary)  # fmt: skip

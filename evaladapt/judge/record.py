@@ -19,6 +19,7 @@ from evaladapt.engine.loop import Settings
 from evaladapt.engine.paired import PairedDifference
 from evaladapt.errors import ContractViolation
 from evaladapt.judge.outcome import Outcome
+from evaladapt.system.cores import default_threads
 from evaladapt.system.files import write_atomically
 
 FORMAT = "evaladapt-record-2"
@@ -227,15 +228,15 @@ def clauses_of_broken(violation: ContractViolation) -> list[Clause]:
     ]
 
 
-def environment(device: str, threads: int, processes: int = 1) -> dict[str, Any]:
-    """Versions and machine, as far as they can change a bit of the result."""
+def environment(device: str, threads: int | None = None, processes: int = 1) -> dict[str, Any]:
+    """Versions and machine, as far as they can change a bit of the result; without ``threads`` this process's own."""
     packages = ("torch", "numpy", "safetensors", "sentencepiece", "pluggy")
     return {
         "evaladapt": evaladapt.__version__,
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
         "platform": platform.platform(),
-        "threads": threads,
+        "threads": default_threads() if threads is None else threads,
         "device": device,
         "processes": processes,
         "command": " ".join(sys.argv),

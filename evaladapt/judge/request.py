@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
 from evaladapt.judge.charging import Boundaries
 from evaladapt.judge.players import PATIENCE, Recipe
+from evaladapt.system.cores import default_threads
 
 Level = Literal["off", "sample", "full"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -69,7 +69,7 @@ class Request:
     folder: Path | None = None
     resume: bool = False
     device: str = "cpu"
-    threads: int = field(default_factory=lambda: default_threads())
+    threads: int = field(default_factory=default_threads)
     patience: float = PATIENCE
     allow_read: tuple[Path, ...] = ()
     say: Callable[[str], None] = field(default=lambda _: None, compare=False)
@@ -121,14 +121,6 @@ def device_named(name: str) -> str:
     return ("cuda" if Path("/proc/driver/nvidia").exists() else "cpu") if name == "auto" else name
 
 
-def default_threads() -> int:
-    """As many threads as the environment says, or as there are cores for this process."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    if said.isdigit() and int(said):
-        return int(said)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def located(reference: str) -> str:
     """The reference with the path of an artifact that ships in place of its name: a player may list no folder."""
     shipped = shipped_artifacts()
@@ -144,6 +136,7 @@ def _absolute(reference: str) -> str:
 
 
 def model_files(reference: str) -> tuple[Path, ...]:
+    """Where a player may read a model from."""
     place = located(reference)
     where = place if Path(place).exists() else place.partition(":")[2]
     return (Path(where),) if where and Path(where).exists() else ()

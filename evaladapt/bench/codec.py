@@ -23,7 +23,6 @@ from evaladapt.bench.rivals import RIVALS, Rival
 from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import Encoded, encode
 from evaladapt.codec.text import text_from_stream
-from evaladapt.codec.threads import threads
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
@@ -31,6 +30,7 @@ from evaladapt.engine.frozen import Frozen, load_frozen
 from evaladapt.engine.loop import Engine, Progress, Settings
 from evaladapt.engine.record import environment
 from evaladapt.errors import EvaladaptError
+from evaladapt.system.threads import threads
 
 PLAIN = ("sliding",)
 BEST = ("ttt", "slot-lbfgs", "bias", "ngram", "hedge")

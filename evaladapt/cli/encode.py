@@ -63,10 +63,10 @@ def encode(
     from evaladapt.cli.progress import RunProgress
     from evaladapt.codec import encode as codec
     from evaladapt.codec.text import text_from_bytes
-    from evaladapt.codec.threads import threads
     from evaladapt.contract.composition import compose
     from evaladapt.engine.frozen import load_frozen
     from evaladapt.model.device import choose_device
+    from evaladapt.system.threads import threads
 
     composition = compose(chosen.names, chosen.options)
     content = read_any(source)[:limit_bytes]

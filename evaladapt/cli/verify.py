@@ -42,10 +42,10 @@ def verify(
     request = _request(content, artifact, paths, device)
 
     from evaladapt.cli.progress import RunProgress
-    from evaladapt.codec.threads import threads
     from evaladapt.codec.verify import same_ledgers
     from evaladapt.engine.evaluate import evaluate
     from evaladapt.engine.record import environment
+    from evaladapt.system.threads import threads
 
     with threads(content["environment"]["threads"]):
         again = evaluate(replace(request, with_base=content["base"] is not None), RunProgress())

@@ -16,13 +16,13 @@ from evaladapt.codec.container import EvzFile, read_evz
 from evaladapt.codec.problems import CodecError
 from evaladapt.codec.recipe import HASH_BYTES, Compose, composition_hash, made_here
 from evaladapt.codec.text import CodedText, blank_text, bytes_from_tokens
-from evaladapt.codec.threads import threads
 from evaladapt.contract.composition import Composition, compose
 from evaladapt.engine.frozen import Frozen
 from evaladapt.engine.loop import Engine, Journal, Outcome, Progress, Settings
 from evaladapt.engine.source import UNKNOWN
 from evaladapt.errors import ContractViolation, PluginError
 from evaladapt.system.files import write_atomically
+from evaladapt.system.threads import threads
 
 
 @dataclass(frozen=True)

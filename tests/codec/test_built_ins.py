@@ -6,10 +6,10 @@ from evaladapt.bench.codec import BEST
 from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import encode
 from evaladapt.codec.text import text_from_bytes
-from evaladapt.codec.threads import threads
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine import loop
+from evaladapt.system.threads import threads
 from tests.codec.contents import CONTENTS
 from tests.codec.files import WORDS, KilledError, killer
 

@@ -30,8 +30,8 @@ RECORD = "record.json"
               help="Strategies, in the order they act; without a plan, sliding is put first.")  # fmt: skip
 @text_options
 @click.option("--audit", "doubt", type=click.Choice(["off", "sample", "full"]), default="sample", show_default=True,
-              help="How much the player is doubted: sample, for a tenth of the time; full, in every batch, and ECHO; off,"
-              " and the verdict is UNCHECKED.")  # fmt: skip
+              help="How much the player is doubted: sample, for a tenth of the time; full, in every batch, and ECHO;"
+              " off, and the verdict is UNCHECKED.")  # fmt: skip
 @click.option("--prove", is_flag=True, help="Also encode the text, decode it in a fresh sealed process, and compare.")
 @click.option("--inline", is_flag=True, help="Everything in this process, for a debugger: tracebacks, and UNCHECKED.")
 @click.option("--no-base", is_flag=True, help="Do not score the plan alone for comparison.")

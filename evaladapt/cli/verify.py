@@ -1,4 +1,4 @@
-"""``evaladapt verify``: a record's numbers and its run once more, and a slice decoded in a process that lacks the text."""
+"""``evaladapt verify``: a record's numbers and its run once more, and a slice decoded where the text is not."""
 
 from __future__ import annotations
 

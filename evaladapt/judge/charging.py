@@ -173,9 +173,7 @@ class Charging:
         return Settled(targets, charges, self._close_at(stop))
 
     def keep(self, state: bytes) -> None:
-        """Write a snapshot of the run as it is at the end of this batch; of no state, where a strategy cannot say its own,
-        none is written.
-        """
+        """Write a snapshot of the run at the end of this batch; none where a strategy cannot say its state."""
         if self._journal and state:
             self._journal.save(self._batches, self.ledger, state, self._coder.state() if self._coder else {})
         self._saved = time.monotonic()

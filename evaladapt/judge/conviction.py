@@ -98,8 +98,8 @@ class Counterexample:
             )
             where = f" They part after {name}."
         return (
-            f"at target {self.target} the player gave the token that came (id {self.token}) probability {self.said:.4g};"
-            f" a copy of it that was told only what precedes the target gave it {self.blind:.4g}.{where} It looks like"
+            f"at target {self.target} the player gave the token that came (id {self.token}) the probability"
+            f" {self.said:.4g}; a copy of it that was told only what precedes the target gave it {self.blind:.4g}.{where} It looks like"
             f" this: {self.kind}"
         )
 

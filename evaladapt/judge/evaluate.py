@@ -100,7 +100,7 @@ class _Evaluation:
             if wants_base and adaptive:
                 base = self._play(BASE, seats[1], stream, None)[0]
             base = base if adaptive else None
-            looks.base_nats = base.target_nats if base else None
+            looks.base_nats = base.target_nats.astype(np.float64) if base else None
             outcome, twins = self._play(ADAPTED, seat, stream, looks)
         except ContractViolation as violation:
             return broken_record(request, seat.ready, stream, violation, base, _checked(request, seat, None))
@@ -207,7 +207,7 @@ def document_bytes(stream: TokenStream) -> NDArray[np.int64]:
 
 
 def _can_be_asked(request: Request, seat: Seat) -> bool:
-    """Twins are for block mode: in step mode a player is told nothing that is not scored. They are forks, so no CUDA."""
+    """Twins are for block mode: in step mode a player is told nothing unscored. They are forks, so no CUDA."""
     asked = request.doubt != "off" and request.settings.mode == "block" and not seat.ready["peeking"]
     return asked and seat.sealed.holds and seat.ready["device"] == "cpu"
 

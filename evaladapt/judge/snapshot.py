@@ -1,7 +1,7 @@
 """What a run needs to continue after a kill as if nothing had happened: its ledger on disk, and a snapshot beside it.
 
-A snapshot is one line of JSON and then bytes: the player's state, which nobody here reads, and the coder's. It belongs to
-the first lines of one ledger, by the hash of what they charged; the ledger is on the disk before the snapshot is. A
+A snapshot is one line of JSON and then bytes: the player's state, which nobody here reads, and the coder's. It belongs
+to the first lines of one ledger, by the hash of what they charged; the ledger is on the disk before the snapshot is. A
 ledger that is shorter than its snapshot all the same (a disk that lied) is begun again: the state is newer than what is
 charged, so it has seen targets that would be scored again.
 """

@@ -77,7 +77,7 @@ def before_strangers(readable: Sequence[Path]) -> Seal:
 
 
 def after_loading(more: Sequence[str] = ()) -> Seal:
-    """Allow from now on what computing needs, the calls named in ``more``, and nothing that reaches out of the process."""
+    """Allow from now on what computing needs, the calls in ``more``, and nothing that reaches out of the process."""
     architecture = _architecture()
     if architecture is not None and _install(architecture, allow_list(architecture, more)):
         return Seal((SECCOMP,))

@@ -65,7 +65,7 @@ def decode(
         _refuse_another(file, performer.ready)
         text = blank_text(file.targets, file.document_starts, file.spelling, tokenizer.bos_id)
         coder = DecodingCoder(text, file.payload)
-        journal = checkpoint(out, hashlib.sha256(path.read_bytes()).digest(), resume)
+        journal = checkpoint(out, {"file": hashlib.sha256(path.read_bytes()).hexdigest()}, resume)
         try:
             outcome = _run(file, performer, text, coder, tokenizer, journal, progress)
         except (PluginError, LostError, ContractViolation) as error:

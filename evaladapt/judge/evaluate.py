@@ -122,7 +122,7 @@ class _Evaluation:
         journal = None
         if request.folder is not None:
             journal = Journal(
-                request.folder, name, request.identity(ready, stream.sha256), resume=request.resume, say=request.say
+                request.folder, name, request.facts(ready, stream.sha256), resume=request.resume, say=request.say
             )
             self._stack.callback(journal.file.close)
         charging = Charging(stream, rules, journal=journal, progress=self._progress(name) if self._progress else None)

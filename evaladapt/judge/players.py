@@ -29,6 +29,7 @@ from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
 from evaladapt.errors import PluginError
 from evaladapt.system.children import PROC, Child, descriptors, group, shared_memory
 from evaladapt.system.segment import new_segment
+from evaladapt.system.text import safe
 from evaladapt.system.wire import Wire, WireClosed, WireError, WireSilent
 
 PATIENCE = 600.0
@@ -215,12 +216,7 @@ class Player:
         left = MOST_OUTPUT - self._passed_on
         self._passed_on += len(content)
         for line in content[: max(0, left)].decode(errors="replace").splitlines():
-            print(f"[{self._whose}] {printable(line)}", file=sys.stderr)
-
-
-def printable(line: str) -> str:
-    """The line without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+            print(f"[{self._whose}] {safe(line)}", file=sys.stderr)
 
 
 def _json(content: bytes) -> dict[str, Any]:

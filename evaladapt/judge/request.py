@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -89,19 +87,21 @@ class Request:
             allow_read=self.allow_read,
         )
 
-    def identity(self, ready: Mapping[str, Any], tokens_sha256: str) -> str:
-        """Hash of everything that the ledger of a pass depends on; runs of one identity may continue each other."""
-        content = {
-            "model": ready["model"],
-            "tokens": tokens_sha256,
-            "composition": ready["composition"],
-            "settings": asdict(self.settings),
+    def facts(self, ready: Mapping[str, Any], tokens_sha256: str) -> dict[str, Any]:
+        """Everything that the ledger of a pass depends on; runs of the same facts may continue each other."""
+        members = {str(one["name"]): one for one in ready["composition"]}
+        return {
+            "model": ready["model"]["sha256"],
+            "text": tokens_sha256,
+            "strategies": list(members),
+            **{f"options of {name}": one["options"] for name, one in members.items()},
+            **{f"code of {name}": f"{one['version']} {one['code_sha256']}" for name, one in members.items()},
+            **asdict(self.settings),
             "boundaries": self.boundaries,
             "threads": self.threads,
             "device": ready["device"],
-            "environment": ready["versions"],
+            **ready["versions"],
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def level_named(name: str) -> Level:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from evaladapt.errors import EvaladaptError
 from evaladapt.judge.ledger import Ledger, LedgerFile
@@ -41,14 +42,14 @@ class Journal:
         self,
         folder: Path,
         name: str,
-        identity: str,
+        facts: Mapping[str, Any],
         *,
         resume: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.file = LedgerFile(folder / f"{name}.ledger", identity)
+        self.file = LedgerFile(folder / f"{name}.ledger", facts)
         self.snapshot = folder / f"{name}.snapshot"
-        self._identity, self._resume, self._say = identity, resume, say
+        self._identity, self._resume, self._say = _identity(facts), resume, say
 
     def take_up(self, ledger: Ledger) -> Snapshot | None:
         """Bring a new ledger to the last snapshot, or begin its file.
@@ -56,6 +57,8 @@ class Journal:
         Raises:
             EvaladaptError: what is there belongs to another run, or is damaged.
         """
+        if self._resume and self.file.path.exists():
+            next(self.file.lines(), None)  # refuses a ledger of another run, and says what differs
         found = read_snapshot(self.snapshot, self._identity) if self._resume else None
         if found is None:
             self._begin_anew()
@@ -122,6 +125,10 @@ def read_snapshot(path: Path, identity: str) -> Snapshot | None:
         return _unpacked(head, rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise EvaladaptError(f"the snapshot {path} is damaged ({error}); remove it to start over") from error
+
+
+def _identity(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _packed(snapshot: Snapshot, identity: str) -> bytes:

@@ -186,7 +186,7 @@ class Charging:
         self._batches += 1
         if self._progress:
             self._progress(stop - 1, self.text.targets)
-        return self._journal is not None and time.monotonic() - self._saved >= SNAPSHOT_SECONDS
+        return self._journal is not None and self._journal.writes and time.monotonic() - self._saved >= SNAPSHOT_SECONDS
 
     def _refuse_other_windows(self, windows: tuple[Window, ...]) -> None:
         due = self.ledger.due

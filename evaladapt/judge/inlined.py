@@ -40,7 +40,12 @@ def evaluate_inline(
         if request.folder is not None:
             played = replace(setup, composition=composition).description()
             journal = Journal(
-                request.folder, name, request.facts(played, stream.sha256), resume=request.resume, say=request.say
+                request.folder,
+                name,
+                request.facts(played, stream.sha256),
+                resume=request.resume,
+                writes=request.writes,
+                say=request.say,
             )
         return InlineRun(
             setup.opened.backend, stream, composition, setup.settings, boundaries=request.boundaries,

@@ -42,6 +42,10 @@ class HasFile(Protocol):
     """Keeps a run's ledger file."""
 
     @property
+    def writes(self) -> bool:
+        """Whether this process does."""
+
+    @property
     def file(self) -> LedgerFile:
         """Where the run's batches are appended."""
 
@@ -144,7 +148,7 @@ class Ledger:
         self.document_nats = np.zeros(int(documents[-1]) + 1, dtype=np.float64)
         self.target_nats: NDArray[np.float32] = np.zeros(targets + 1, dtype=np.float32)
         self._documents = documents
-        self._file = journal.file if journal else None
+        self._file = journal.file if journal and journal.writes else None
         self._hasher = hashlib.sha256()
         self._pending: list[NDArray[np.float64]] = []
 

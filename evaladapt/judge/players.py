@@ -41,6 +41,11 @@ SEGMENT = "evaladapt-answers"
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
              "CUBLAS_WORKSPACE_CONFIG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS",
              "OMP_WAIT_POLICY")  # fmt: skip
+TO_MEET = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+           "TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID", "GLOO_SOCKET_IFNAME",
+           "NCCL_SOCKET_IFNAME")  # fmt: skip
+"""What players need to find each other where several compute one run."""
+NAMES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf")
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf",
           "/etc/localtime", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/driver",
           "/sys/devices/system", "/dev/null", "/dev/urandom", "/dev/random")  # fmt: skip
@@ -57,6 +62,7 @@ class Recipe:
         base: the plan of the composition alone.
         threads: with how many to compute.
         with_canary: say a hash of one forward too, by which a decoder knows the encoder's arithmetic.
+        processes: how many players compute it together, one for each that ``torchrun`` started.
         allow_read: further files and folders that strategies may read while they are loaded.
     """
 
@@ -70,12 +76,14 @@ class Recipe:
     base: bool = False
     allow_noncausal: bool = False
     with_canary: bool = False
+    processes: int = 1
     allow_read: tuple[Path, ...] = ()
 
     def to_json(self) -> bytes:
         """For the player."""
         content = {name: value for name, value in asdict(self).items() if name not in ("model_files", "allow_read")}
         readable = [*_program(), *self.model_files, *self.allow_read, *_devices(self.device)]
+        readable += map(Path, NAMES) if self.processes > 1 else ()
         return json.dumps(content | {"readable": [str(path) for path in readable]}).encode()
 
 
@@ -195,7 +203,7 @@ class Player:
         if others:
             raise PluginError(f"{self._whose}: a strategy left {len(others)} processes running when it was loaded")
         odd = [what for what in descriptors(self.child.pid).values() if what not in self._known]
-        if odd:
+        if odd and self.recipe.processes == 1:
             raise PluginError(f"{self._whose}: a strategy keeps {odd[0]} open, which leads out of the player; close it"
                               " when it is loaded")  # fmt: skip
         shared = [one for one in shared_memory(self.child.pid) if SEGMENT not in one]
@@ -251,6 +259,8 @@ def _environment(recipe: Recipe) -> dict[str, str]:
     }
     if recipe.device == "cpu":
         fixed["CUDA_VISIBLE_DEVICES"] = ""
+    if recipe.processes > 1:
+        passed |= {name: value for name, value in os.environ.items() if name in TO_MEET}
     return passed | threads | fixed
 
 

@@ -50,6 +50,8 @@ class Request:
         with_base: also score the plan alone, to compare with.
         folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
         resume: continue what an interrupted run of the same request left in ``folder``.
+        processes: how many processes carry out this request together, see :mod:`evaladapt.system.processes`.
+        writes: whether this process of them writes to ``folder``.
         patience: seconds that a player may take for one answer.
         allow_read: files and folders that strategies may read while they are loaded, beside what is installed.
     """
@@ -68,6 +70,8 @@ class Request:
     resume: bool = False
     device: str = "cpu"
     threads: int = field(default_factory=default_threads)
+    processes: int = 1
+    writes: bool = True
     patience: float = PATIENCE
     allow_read: tuple[Path, ...] = ()
     say: Callable[[str], None] = field(default=lambda _: None, compare=False)
@@ -84,6 +88,7 @@ class Request:
             device=device_named(self.device),
             threads=self.threads,
             base=base,
+            processes=self.processes,
             allow_read=self.allow_read,
         )
 
@@ -99,6 +104,7 @@ class Request:
             **asdict(self.settings),
             "boundaries": self.boundaries,
             "threads": self.threads,
+            "processes": self.processes,
             "device": ready["device"],
             **ready["versions"],
         }

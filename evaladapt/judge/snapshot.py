@@ -36,7 +36,10 @@ class Snapshot:
 
 
 class Journal:
-    """Ledger and snapshots of one pass in a folder; continues an earlier one of the same identity where asked to."""
+    """Ledger and snapshots of one pass in a folder; continues an earlier one of the same identity where asked to.
+
+    Of several processes that carry out one run, one ``writes``; the others read what they continue.
+    """
 
     def __init__(
         self,
@@ -45,11 +48,13 @@ class Journal:
         facts: Mapping[str, Any],
         *,
         resume: bool = False,
+        writes: bool = True,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.file = LedgerFile(folder / f"{name}.ledger", facts)
         self.snapshot = folder / f"{name}.snapshot"
         self._identity, self._resume, self._say = _identity(facts), resume, say
+        self.writes = writes
 
     def take_up(self, ledger: Ledger) -> Snapshot | None:
         """Bring a new ledger to the last snapshot, or begin its file.
@@ -78,7 +83,8 @@ class Journal:
                 f"{self.snapshot} does not belong to {self.file.path}: the hash of what was charged differs. Remove"
                 " both to start over"
             )
-        self.file.cut(lines[-1].end_offset)
+        if self.writes:
+            self.file.cut(lines[-1].end_offset)
         return found
 
     def save(self, batches: int, ledger: Ledger, state: bytes, coder: CoderState) -> None:
@@ -91,6 +97,8 @@ class Journal:
         write_atomically(self.snapshot, [_packed(Snapshot(batches, ledger.digest, state, coder), self._identity)])
 
     def _begin_anew(self) -> None:
+        if not self.writes:
+            return
         self.snapshot.unlink(missing_ok=True)
         self.file.start()
 

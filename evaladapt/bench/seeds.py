@@ -190,10 +190,7 @@ def _request(settings: SeedSettings) -> Request:
 
 def _limited(request: Request, targets: int | None) -> Request:
     """The same on the first ``targets``; None for all."""
-    whole = request.stream.targets
-    if targets is None or targets >= whole:
-        return request
-    return replace(request, stream=request.stream.limit(targets), limited_from=whole)
+    return request if targets is None else replace(request, stream=request.stream.limit(targets))
 
 
 def _make(folder: Path) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaladapt.cli.processes import rank
 from evaladapt.errors import UsageError
+from evaladapt.system.text import safe_lines
 
 if TYPE_CHECKING:
     from evaladapt.engine.evaluate import Request
@@ -23,7 +25,9 @@ _TEXT_OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path),
                  help="TOML file: plugins = [...], and a table per strategy."),
     click.option("--data", "paths", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-                 help="Text (.txt, .jsonl) or token shards (.bin).  [default: Python's help topics]"),
+                 help="Text (.txt, .jsonl, .json, .parquet, also .gz, .xz, .zst; - is standard input) or token shards "
+                      "(.bin).  [default: Python's help topics]"),
+    click.option("--text-field", metavar="NAME", help="Field or column that holds the text.  [default: text]"),
     click.option("--limit-tokens", type=click.IntRange(min=1), help="Score only the first N targets."),
     click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True,
                  help="Windows forwarded together."),
@@ -42,6 +46,7 @@ class TextOptions:
     assignments: tuple[str, ...]
     config: Path | None
     paths: tuple[Path, ...]
+    text_field: str | None = None
     limit_tokens: int | None
     batch: int
     seed: int
@@ -68,7 +73,7 @@ def text_options(command: Command) -> Command:
 def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
     """Load the strategies, the artifact and the text; what is wrong with them is told in this order."""
     from evaladapt.contract.composition import compose
-    from evaladapt.data.load import load_stream
+    from evaladapt.data.load import load_stream, remarks
     from evaladapt.engine.evaluate import Request
     from evaladapt.engine.frozen import load_frozen
     from evaladapt.engine.loop import Settings
@@ -78,16 +83,17 @@ def build_request(artifact: str, chosen: Chosen, given: TextOptions) -> Request:
 
     composition = compose(chosen.names, chosen.options, allow_noncausal=given.allow_noncausal)
     frozen = load_frozen(artifact, own_device(choose_device(given.device)))
-    stream = load_stream(given.paths, frozen.tokenizer)
-    limited = stream.limit(given.limit_tokens) if given.limit_tokens else stream
+    stream = load_stream(given.paths, frozen.tokenizer, text_field=given.text_field, limit_tokens=given.limit_tokens)
+    for line in remarks(stream) if rank() == 0 else ():
+        click.echo(safe_lines(line), err=True)
     return Request(
         artifact=frozen.artifact,
         model=frozen.model,
-        stream=limited,
+        stream=stream,
         composition=composition,
         settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),
         paths=tuple(map(str, given.paths)),
-        limited_from=stream.targets if limited.targets < stream.targets else None,
+        text_field=given.text_field,
     )
 
 

@@ -10,7 +10,7 @@ from evaladapt.engine.record import CAUSAL, RunRecord, Score
 def run_table(record: RunRecord, path: Path) -> str:
     """The whole table as text."""
     data = record.data
-    cut = f", the first of {data.limited_from:,}" if data.limited_from else ""
+    cut = ", the first of more" if data.limited else ""
     return "\n".join(
         [
             f"artifact   {record.artifact.path}, {record.artifact.bytes:,} bytes, sha256 {record.artifact.sha256[:16]}",

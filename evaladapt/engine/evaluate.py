@@ -45,7 +45,7 @@ class Request:
 
     Attributes:
         paths: files of the text, as they were named; none for the default text.
-        limited_from: targets of the stream before ``--limit-tokens`` cut it.
+        text_field: the field of their records that holds the text, where one was named.
         with_base: also score the plan alone, to compare with.
         folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
         resume: continue what an interrupted run of the same request left in ``folder``.
@@ -58,7 +58,7 @@ class Request:
     composition: Composition
     settings: Settings
     paths: tuple[str, ...] = ()
-    limited_from: int | None = None
+    text_field: str | None = None
     with_base: bool = True
     folder: Path | None = None
     resume: bool = False
@@ -171,6 +171,7 @@ def _data_used(request: Request) -> DataUsed:
         documents=stream.n_documents,
         tokens_sha256=stream.sha256,
         text_sha256=stream.text_sha256,
-        limited_from=request.limited_from,
+        limited=stream.limited,
         paths=request.paths,
+        text_field=request.text_field,
     )

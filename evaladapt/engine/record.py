@@ -53,8 +53,8 @@ class Score:
 class DataUsed:
     """The text that was scored.
 
-    ``limited_from`` is the count of targets before a limit cut the stream; ``paths`` are the files as they were named,
-    none for the default text.
+    ``limited`` says that it is the beginning of a longer one; ``paths`` are the files as they were named, none for the
+    default text; ``text_field`` is the field of their records, where one was named.
     """
 
     name: str
@@ -63,8 +63,9 @@ class DataUsed:
     documents: int
     tokens_sha256: str
     text_sha256: str
-    limited_from: int | None
+    limited: bool
     paths: tuple[str, ...] = ()
+    text_field: str | None = None
 
 
 @dataclass(frozen=True)

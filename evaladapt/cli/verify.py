@@ -87,6 +87,8 @@ def _request(content: Mapping[str, Any], model: str | None, paths: tuple[Path, .
         assignments=(),
         config=None,
         paths=paths or tuple(map(Path, data["paths"])),
+        text_field=data["text_field"],
+        text_field=data["text_field"],
         limit_tokens=data["targets"],
         batch=settings["batch"],
         seed=settings["seed"],

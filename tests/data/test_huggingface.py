@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaladapt.data.accounting import byte_lengths
-from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.building import stream_from_documents
 from evaladapt.data.tokenizers.raw_bytes import RawBytes
 from evaladapt.data.tokenizers.trial import first_changed
 from evaladapt.errors import DataError

@@ -88,7 +88,6 @@ def _request(content: Mapping[str, Any], model: str | None, paths: tuple[Path, .
         config=None,
         paths=paths or tuple(map(Path, data["paths"])),
         text_field=data["text_field"],
-        text_field=data["text_field"],
         limit_tokens=data["targets"],
         batch=settings["batch"],
         seed=settings["seed"],

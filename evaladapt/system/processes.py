@@ -18,6 +18,8 @@ from typing import Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from evaladapt.errors import EvaladaptError, UsageError
 
@@ -228,11 +230,9 @@ def joined(device: torch.device, name: str = "") -> Iterator[Processes]:
         torch.cuda.set_device(device)
     _import_what_would_keep_the_group()
     try:
-        store, rank, count = next(dist.rendezvous("env://", timeout=PATIENCE))
+        store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(
-            backend, store=dist.PrefixStore(name, store), rank=rank, world_size=count, timeout=PATIENCE
-        )
+        dist.init_process_group(backend, store=PrefixStore(name, store), rank=rank, world_size=count, timeout=PATIENCE)
     except ValueError as error:
         raise UsageError(
             f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the processes cannot be joined ({error}). Start them with:"

@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> int:
 def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
     import numpy as np
 
+    from evaladapt.engine.failure import pack_failure
     from evaladapt.engine.protocol import Kind
     from evaladapt.engine.remote import Lines
 
@@ -59,8 +60,6 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     except WireError:
         raise
     except BaseException as error:
-        from evaladapt.engine.failure import pack_failure
-
         line.send(Kind.FAILED, pack_failure(error))
         return 1
 

@@ -31,6 +31,7 @@ from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.protocol import Rows
 from evaladapt.engine.source import Beginning, Settled, TextShape
+from evaladapt.engine.states import unpack_states
 from evaladapt.engine.weights import digest
 from evaladapt.engine.windows import Batch, batches, covering
 from evaladapt.model.device import choose_device
@@ -174,10 +175,11 @@ class _Nonsense:
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         targets = self._tokens[first : first + len(logprobs)]
         charges = logprobs[torch.arange(len(targets)), torch.from_numpy(targets.astype(np.int64))]
-        return Settled(targets, charges.double().cpu().numpy())
+        return Settled(targets, charges.double().cpu().numpy(), snapshot=True)
 
     def keep(self, state: bytes) -> None:
-        return
+        if state:
+            unpack_states(state)
 
 
 def _compute_once(opened: OpenedModel) -> None:

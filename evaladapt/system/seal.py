@@ -30,7 +30,7 @@ SECCOMP_FILTER_FLAG_TSYNC = 1
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 LANDLOCK_CREATE_RULESET_VERSION = 1
 LANDLOCK_RULE_PATH_BENEATH = 1
-EXECUTE, READ_FILE, READ_DIR = 1 << 0, 1 << 2, 1 << 3
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 FILE_RIGHTS_OF_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 """All rights over files that a version of Landlock knows; from version 5 on ioctl on devices is one too."""
 FILE_RIGHTS_FROM_5 = (1 << 16) - 1
@@ -62,7 +62,7 @@ class Seal:
 
 
 def restrict_files(readable: Sequence[Path]) -> Seal:
-    """From now on no file can be read that is not beneath ``readable``, and none written, where there is Landlock.
+    """From now on no file can be read that is not beneath ``readable``, and none written but ``/dev/null``, where there is Landlock.
 
     Must be called while the process has one thread: Landlock binds the caller and what it starts.
     """
@@ -142,6 +142,7 @@ def _allow_reading(ruleset: int, path: Path) -> None:
         return  # what is not there need not be readable
     try:
         rights = READ_FILE | READ_DIR | EXECUTE if path.is_dir() else READ_FILE | EXECUTE
+        rights |= WRITE_FILE if str(path) == os.devnull else 0
         rule = struct.pack("<Qi", rights, place)
         _libc().syscall(LANDLOCK_ADD_RULE, ruleset, LANDLOCK_RULE_PATH_BENEATH, rule, 0)
     finally:

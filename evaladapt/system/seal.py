@@ -62,7 +62,7 @@ class Seal:
 
 
 def restrict_files(readable: Sequence[Path]) -> Seal:
-    """From now on no file can be read that is not beneath ``readable``, and none written but ``/dev/null``, where there is Landlock.
+    """From now on no file can be read that is not beneath ``readable``, and none written but ``/dev/null``.
 
     Must be called while the process has one thread: Landlock binds the caller and what it starts.
     """

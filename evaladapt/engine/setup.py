@@ -124,9 +124,8 @@ class Setup:
 
     def _rehearse(self) -> None:
         torch.set_num_threads(1)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
+        for output in (1, 2):
+            os.dup2(0, output)  # the null device, open for both: by its name it cannot be opened for writing here
         _Rehearsal(self).run()
 
 

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     line = Wire(judge)
     try:
         recipe = json.loads(line.receive({1: MOST_RECIPE})[1])
-        files_held = restrict_files([Path(path) for path in recipe["readable"]])
+        files_held = restrict_files(*([Path(path) for path in recipe[name]] for name in ("readable", "listable")))
         return _play(recipe, files_held, line, Wire(twins), segment)
     except WireError:
         return 1

@@ -129,9 +129,8 @@ class Setup:
     def _rehearsed(self) -> str | None:
         """Why a run on nonsense failed. It may: random tokens are no text, and the run that counts is another."""
         torch.set_num_threads(1)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
+        for output in (1, 2):
+            os.dup2(0, output)  # the null device, open for both: by its name it cannot be opened for writing here
         try:
             _Rehearsal(self).run()
         except BaseException as error:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from evaladapt.audit.published import measured_table
-from evaladapt.audit.tables import published_table
+from tests.zoo.published import measured_table
 
 FLIP_IS_BLIND = {"L16", "L17", "L24", "L30", "L21"}
 
@@ -51,8 +50,3 @@ def test_only_dropped_targets_are_unscored(rows):
 def test_a_model_s_own_text_convicts_the_strong_leaks(rows):
     strong = {leak(row.name) for row in rows.values() if "HYPER" in row.convicted_by}
     assert {"L03", "L08", "L16", "L17", "L27", "L30"} <= strong
-
-
-def test_the_table_has_a_line_for_every_row(rows):
-    text = published_table(list(rows.values()))
-    assert all(name in text for name in rows)

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from evaladapt.audit.scorers import Nats, Scorer
 
+Nats = NDArray[np.float64]
+Scorer = Callable[[NDArray[np.int32]], Nats]
 V = 3
 CHUNK = 2
 CONTEXT = 8

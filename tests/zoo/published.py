@@ -1,4 +1,4 @@
-"""Which probe sees which published leak, measured: the table behind ``evaladapt audit --table``.
+"""Which probe sees which published leak, measured.
 
 Every scorer of ``published_leaks`` is a black box here. A flip changes one token and what follows it, and asks whether
 an earlier number moved; a truncation cuts the text and asks whether what remains moved.
@@ -7,13 +7,13 @@ an earlier number moved; a truncation cuts the text and asks whether what remain
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaladapt.audit.published_leaks import BIGRAMS, HONEST, LEAKS, V, log_softmax
-from evaladapt.audit.scorers import Scorer, bits_saved, free_bits, swapped_sum
+from tests.zoo.published_leaks import BIGRAMS, HONEST, LEAKS, V, log_softmax
+from tests.zoo.scorers import bits_saved, free_bits, swapped_sum
 
 KRAFT_LENGTH = 6
 TRIALS, TRIAL_LENGTH, COVERAGE_LENGTH = 12, 12, 40
@@ -43,10 +43,6 @@ class Row:
     unscored: int
     hyper: float
 
-    def to_json(self) -> dict[str, float | int | str | bool]:
-        """As JSON-ready values."""
-        return asdict(self)
-
     @property
     def convicted_by(self) -> tuple[str, ...]:
         """Probes whose measure no honest code gives."""
@@ -69,7 +65,7 @@ def measured_table(
     return rows
 
 
-def measured(name: str, honest: bool, score: Scorer, hyper_texts: int, kraft_length: int) -> Row:
+def measured(name: str, honest: bool, score: Callable, hyper_texts: int, kraft_length: int) -> Row:
     """One row."""
     generator = np.random.default_rng(5)
     texts = [generator.integers(0, V, TRIAL_LENGTH).astype(np.int32) for _ in range(TRIALS)]
@@ -86,13 +82,13 @@ def measured(name: str, honest: bool, score: Scorer, hyper_texts: int, kraft_len
     )
 
 
-def _flipped_moves(score: Scorer, x: NDArray[np.int32], at: int) -> bool:
+def _flipped_moves(score: Callable, x: NDArray[np.int32], at: int) -> bool:
     changed = x.copy()
     changed[at:] = (changed[at:] + 1) % V
     return _moved(score(x)[:at], score(changed)[:at])
 
 
-def _cut_moves(score: Scorer, x: NDArray[np.int32], at: int) -> bool:
+def _cut_moves(score: Callable, x: NDArray[np.int32], at: int) -> bool:
     return _moved(score(x)[:at], score(x[:at]))
 
 

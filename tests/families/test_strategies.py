@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.building import stream_from_documents
 from evaladapt.model.families import open_model
 from evaladapt_plugins.hedge import Hedge
 from evaladapt_plugins.lora_ttt import LoraTtt

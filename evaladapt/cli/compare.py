@@ -67,7 +67,7 @@ def _table(records: list[RunRecord]) -> str:
     width = max(len(record.adapted.plugins) for record in records)
     rows = [
         f"{data.name}: {data.targets:,} targets, {data.bytes:,} bytes, {data.documents:,} documents",
-        f"{'':{width}}  {'bpb':>7}  change (± standard error, paired over documents)         seconds  verdict",
+        f"{'':{width}}  {'bpb':>7}  change ± standard error [95 % interval], better/worse   seconds  verdict",
     ]
     if first is not None:
         rows.append(f"{first.plugins:{width}}  {first.bits_per_byte:7.4f}  {'base':55}  {first.seconds:7.1f}")
@@ -78,9 +78,6 @@ def _row(record: RunRecord, width: int) -> str:
     final, difference = record.adapted, record.difference
     change = ""
     if difference is not None and record.base is not None:
-        spread = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
         percent = 100 * difference.bpb / record.base.bits_per_byte
-        change = (
-            f"{difference.bpb:+.4f}{spread} ({percent:+.2f} %), {difference.better} better, {difference.worse} worse"
-        )
+        change = f"{difference.bpb:+.4f}{difference.spread} ({percent:+.2f} %), {difference.better}/{difference.worse}"
     return f"{final.plugins:{width}}  {final.bits_per_byte:7.4f}  {change:55}  {final.seconds:7.1f}  {record.verdict}"

@@ -35,13 +35,12 @@ def _scores(record: RunRecord) -> list[str]:
     if record.base is None or record.difference is None:
         return [f"{final.plugins:{width}}  {final.bits_per_byte:.4f} {unit}  (bits per byte)", *_charged(record)]
     difference = record.difference
-    spread = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
     percent = 100 * difference.bpb / record.base.bits_per_byte
     return [
         f"{record.base.plugins:{width}}  {record.base.bits_per_byte:.4f} bpb  (base: the plan alone, bits per byte)",
         f"{final.plugins:{width}}  {final.bits_per_byte:.4f} {unit}",
-        f"{'change':{width}}  {difference.bpb:+.4f}{spread} ({percent:+.2f} %), paired over {difference.documents:,}"
-        f" documents: {difference.better:,} better, {difference.worse:,} worse",
+        f"{'change':{width}}  {difference.bpb:+.4f}{difference.spread} ({percent:+.2f} %), paired over"
+        f" {difference.sample}",
         *_charged(record),
     ]
 

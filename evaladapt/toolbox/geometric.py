@@ -58,7 +58,7 @@ def start(experts: int, precision: float) -> Tensor:
 
 def exponents(states: Tensor, features: Tensor) -> Tensor:
     """Exponents [n,K] from states [..., FK, FK + 1], one or n of them, and features [n,F]."""
-    weights = states[..., -1].unflatten(-1, (FEATURES, -1))
+    weights = states[..., -1].reshape(*states.shape[:-2], FEATURES, -1)
     return (features.unsqueeze(-1) * weights).sum(-2)
 
 

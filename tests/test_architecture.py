@@ -26,7 +26,7 @@ BELOW["testing"] = {*BELOW["audit"], "audit"}
 BELOW["bench"] = {*BELOW["audit"], "audit", "codec", "train", "testing", "calibration"}
 BELOW["cli"] = {*BELOW["bench"], "bench"}
 FOR_STRATEGIES = {"contract", "toolbox"}
-FOR_FAMILIES = {"model", "data", "artifact", "errors"}
+FOR_FAMILIES = {"model", "data", "artifact", "errors", "system"}
 PLUGIN_PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("evaladapt_*/__init__.py"))
 
 

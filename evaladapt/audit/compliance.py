@@ -163,8 +163,8 @@ def not_covered(report: Report) -> list[str]:
     if not report.findings:
         gaps.append("no probe was run; evaladapt audit runs them all")
     data = report.first["data"]
-    if data["limited_from"]:
-        gaps.append(f"only the first {data['targets']:,} of {data['limited_from']:,} targets were scored")
+    if data["limited"]:
+        gaps.append(f"only the first {data['targets']:,} targets of a longer text were scored")
     gaps.append("whether the artifact was trained on this text, other machines, and strategies that notice an audit;"
                 " for the last, evaladapt encode and decode")  # fmt: skip
     return list(dict.fromkeys(gaps))

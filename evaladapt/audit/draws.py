@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
+
+from evaladapt.system.generators import seed_of
 
 
 class Draw:
@@ -15,5 +15,4 @@ class Draw:
 
     def __call__(self, *key: int | str) -> np.random.Generator:
         """The generator for ``key``."""
-        digest = hashlib.blake2b(repr((self._seed, key)).encode(), digest_size=8).digest()
-        return np.random.default_rng(int.from_bytes(digest, "little"))
+        return np.random.default_rng(seed_of(self._seed, key))

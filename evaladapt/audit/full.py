@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from evaladapt.audit.bench import Bench, Probe
 from evaladapt.audit.finding import Finding, engine_probe, found_by_the_engine
 from evaladapt.audit.probes import ALL, BY_NAME
-from evaladapt.audit.threads import one_thread
 from evaladapt.errors import ContractViolation, UsageError, near_miss
+from evaladapt.system.threads import threads
 
 Announce = Callable[[str, int, int], None]
 """Called before every probe with its name, its number from 1 and the number of probes."""
@@ -34,7 +34,7 @@ def audit(bench: Bench, probes: Sequence[Probe] = ALL, announce: Announce | None
     Raises:
         PluginError: a strategy raised in an ordinary run.
     """
-    with nullcontext() if bench.subject.backend == "artifact" else one_thread():
+    with nullcontext() if bench.subject.backend == "artifact" else threads(1):
         return _audit(bench, probes, announce)
 
 

@@ -53,7 +53,8 @@ def run(settings: BenchSettings) -> BenchReport:
 
 
 def _figures(promise: Promise, settings: BenchSettings) -> list[Figure]:
-    sealed, inline = [], []
+    sealed: list[_Timed] = []
+    inline: list[_Timed] = []
     for number in range(settings.repeats):
         for is_inline in (bool(number % 2), not number % 2):
             (inline if is_inline else sealed).append(_timed(promise.plugins, settings, inline=is_inline))

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from evaladapt.system.text import safe_lines
+
 FILE = click.Path(path_type=Path)
 
 
@@ -26,9 +28,12 @@ def data() -> None:
 @click.option(
     "--tokenizer-text", multiple=True, type=FILE, help="Further text for training the tokenizer only; repeatable."
 )
+@click.option("--text-field", metavar="NAME", help="Field or column that holds the text of a record.  [default: text]")
 @click.option("--exclude", multiple=True, type=FILE, help="Leave out every document of this text; repeatable.")
 @click.option(
-    "--split-chars", type=click.IntRange(min=100), help="Cut .txt files into documents of about this many characters."
+    "--split-chars",
+    type=click.IntRange(min=100),
+    help="Cut a file that is one text into documents of about so many characters.",
 )
 @click.option("--unix-newlines", is_flag=True, help="Write CRLF and CR as LF and drop a byte order mark.")
 @click.option(
@@ -43,7 +48,9 @@ def data() -> None:
 @click.option("--shard-tokens", default=100_000_000, show_default=True, help="Close a shard after this many tokens.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
 def prepare(as_json: bool, **options: Any) -> None:
-    """Turn text files (.txt, .jsonl) into token shards with a manifest of counts and hashes.
+    """Turn text files into token shards with a manifest of counts and hashes.
+
+    A .txt file is one document; .jsonl, .ndjson, .json and .parquet hold many; .gz, .bz2, .xz and .zst are unpacked.
 
     Every document lands in exactly one of train, validation and holdout; duplicates are left out. The same inputs and
     options give the same bytes.
@@ -59,14 +66,15 @@ def prepare(as_json: bool, **options: Any) -> None:
 @data.command()
 @click.argument("folder", type=FILE)
 @click.argument("text", type=FILE)
+@click.option("--text-field", metavar="NAME", help="Field or column that holds the text of a record.  [default: text]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def overlap(folder: Path, text: Path, as_json: bool) -> None:
-    """Refuse TEXT when one of its documents is in the training split of the prepared FOLDER."""
+def overlap(folder: Path, text: Path, text_field: str | None, as_json: bool) -> None:
+    """Refuse TEXT (- for standard input) when one of its documents is in the training split of the prepared FOLDER."""
     from evaladapt.data.manifest import refuse_trained_text
 
-    compared = refuse_trained_text(folder, text)
+    compared = refuse_trained_text(folder, text, text_field)
     line = f"none of the {compared:,} documents of {text} is in the training text of {folder}"
-    click.echo(json.dumps({"documents": compared, "overlapping": 0}) if as_json else line)
+    click.echo(json.dumps({"documents": compared, "overlapping": 0}) if as_json else safe_lines(line))
 
 
 def _summary(out: Path, manifest: dict[str, Any]) -> str:
@@ -76,7 +84,14 @@ def _summary(out: Path, manifest: dict[str, Any]) -> str:
     for name, split in (*manifest["splits"].items(), ("holdout", manifest.get("holdout"))):
         if split:
             tokens = f", {split['tokens']:,} tokens" if "tokens" in split else ""
-            lines.append(f"{name:<10} {split['documents']:,} documents, {split['text_bytes']:,} bytes{tokens}")
-    lines.append(f"left out   {left_out['duplicates']:,} duplicates, {left_out['excluded']:,} excluded documents")
+            written = sum(shard["text_bytes"] for shard in split.get("shards", ()))
+            kept = not written or written == split["text_bytes"]
+            rewritten = "" if kept else f", which the tokenizer rewrites as {written:,} bytes"
+            size = f"{split['text_bytes']:,} bytes{rewritten}"
+            lines.append(f"{name:<10} {split['documents']:,} documents, {size}{tokens}")
+    lines.append(
+        f"left out   {left_out['duplicates']:,} duplicates, {left_out['excluded']:,} excluded and "
+        f"{left_out['empty']:,} empty documents"
+    )
     lines.append(f"written    {out / 'manifest.json'}")
-    return "\n".join(lines)
+    return safe_lines("\n".join(lines))

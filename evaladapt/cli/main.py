@@ -29,6 +29,7 @@ from evaladapt.cli.run import run
 from evaladapt.cli.train import train
 from evaladapt.cli.verify import verify
 from evaladapt.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EvaladaptError
+from evaladapt.system.text import safe_lines
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -85,6 +86,7 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _fail(arguments: list[str], kind: str, message: str, code: int) -> int:
+    message = safe_lines(message)
     if rank() > 0:
         click.echo(f"process {rank()} of {count()}: error: {message}", err=True)
     elif "--json" in arguments:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaladapt.cli.processes import rank
 from evaladapt.errors import UsageError
+from evaladapt.system.text import safe
 
 if TYPE_CHECKING:
     from evaladapt.data.stream import TokenStream
@@ -25,7 +27,9 @@ _TEXT_OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path),
                  help="TOML file: plugins = [...], and a table per strategy."),
     click.option("--data", "paths", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-                 help="Text (.txt, .jsonl) or token shards (.bin).  [default: Python's help topics]"),
+                 help="Text (.txt, .jsonl, .json, .parquet, also .gz, .xz, .zst; - is standard input) or token shards "
+                      "(.bin).  [default: Python's help topics]"),
+    click.option("--text-field", metavar="NAME", help="Field or column that holds the text.  [default: text]"),
     click.option("--limit-tokens", type=click.IntRange(min=1), help="Score only the first N targets."),
     click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True,
                  help="Windows forwarded together."),
@@ -48,6 +52,7 @@ class TextOptions:
     assignments: tuple[str, ...]
     config: Path | None
     paths: tuple[Path, ...]
+    text_field: str | None = None
     limit_tokens: int | None
     batch: int
     seed: int
@@ -75,20 +80,23 @@ def text_options(command: Command) -> Command:
 
 def build_request(model: str, chosen: Chosen, given: TextOptions) -> Request:
     """What the options ask for; nothing is opened yet."""
-    from evaladapt.data.load import load_stream
+    from evaladapt.data.load import load_stream, remarks
     from evaladapt.engine.loop import Settings
     from evaladapt.engine.parts import mode_named
     from evaladapt.judge.request import Composed, Request
 
     def open_text(tokenizer: Tokenizer) -> TokenStream:
-        stream = load_stream(given.paths, tokenizer)
-        return stream.limit(given.limit_tokens) if given.limit_tokens else stream
+        stream = load_stream(given.paths, tokenizer, text_field=given.text_field, limit_tokens=given.limit_tokens)
+        for line in remarks(stream) if rank() == 0 else ():
+            click.echo(safe(line), err=True)
+        return stream
 
     return Request(
         model=model,
         composed=Composed(names=chosen.names, options=chosen.options, allow_noncausal=given.allow_noncausal),
         open_text=open_text,
         paths=tuple(map(str, given.paths)),
+        text_field=given.text_field,
         settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),
         boundaries="paid" if given.boundaries == "paid" else "charged",
         device=given.device,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.options import TextOptions, build_request, read_config, split_names, text_options
+from evaladapt.cli.processes import count, rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ RECORD = "record.json"
               help="Strategies, in the order they act; without a plan, sliding is put first.")  # fmt: skip
 @text_options
 @click.option("--audit", "doubt", type=click.Choice(["off", "sample", "full"]), default="sample", show_default=True,
-              help="How much the player is doubted: sample, for a tenth of the time; full, in every batch, and ECHO; off,"
-              " and the verdict is UNCHECKED.")  # fmt: skip
+              help="How much the player is doubted: sample, for a tenth of the time; full, in every batch, and ECHO;"
+              " off, and the verdict is UNCHECKED.")  # fmt: skip
 @click.option("--prove", is_flag=True, help="Also encode the text, decode it in a fresh sealed process, and compare.")
 @click.option("--inline", is_flag=True, help="Everything in this process, for a debugger: tracebacks, and UNCHECKED.")
 @click.option("--no-base", is_flag=True, help="Do not score the plan alone for comparison.")
@@ -65,23 +66,27 @@ def run(
     from evaladapt.judge.folder import run_folder
     from evaladapt.judge.request import level_named
 
+    asked = replace(asked, doubt=level_named(doubt), inline=inline, with_base=not no_base, resume=resume,
+                    processes=count(), writes=rank() == 0)  # fmt: skip
+    if rank() > 0:
+        _carried_out(replace(asked, folder=out if resume else None), prove=False, shows=False)
+        return EXIT_OK
     folder = out or Path(RUNS_FOLDER) / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{asked.composed.line}"
     with run_folder(folder, new=out is None, resume=resume, overwrite=overwrite) as place:
-        request = replace(asked, doubt=level_named(doubt), inline=inline, with_base=not no_base, folder=place,
-                          resume=resume)  # fmt: skip
         with resumable(place):
-            record = _carried_out(request, prove)
+            record = _carried_out(replace(asked, folder=place), prove)
         return _tell(record, place / RECORD, as_json)
 
 
-def _carried_out(request: Request, prove: bool) -> Record:
+def _carried_out(request: Request, prove: bool, *, shows: bool = True) -> Record:
+    """Run it; of several processes, one shows how far it is."""
     from evaladapt.cli.progress import RunProgress
     from evaladapt.judge.claim import charged_claim
     from evaladapt.judge.evaluate import evaluate
     from evaladapt.judge.record import NONCAUSAL, RunRecord
 
     progress = RunProgress()
-    record = evaluate(request, progress)
+    record = evaluate(request, progress if shows else None)
     if isinstance(record, RunRecord) and record.verdict == NONCAUSAL:
         return replace(record, charged=charged_claim(request, record, progress("charged")))
     if prove:

@@ -1,4 +1,4 @@
-"""``evaladapt verify``: a record's numbers and its run once more, and a slice decoded in a process that lacks the text."""
+"""``evaladapt verify``: a record's numbers and its run once more, and a slice decoded where the text is not."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ def _request(content: Mapping[str, Any], model: str | None, paths: tuple[Path, .
         assignments=(),
         config=None,
         paths=paths or tuple(map(Path, data["paths"])),
+        text_field=data["text_field"],
         limit_tokens=data["targets"],
         batch=settings["batch"],
         seed=settings["seed"],

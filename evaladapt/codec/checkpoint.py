@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from evaladapt.errors import DataError
 from evaladapt.judge.snapshot import Journal
 
 
-def checkpoint(out: Path, identity: bytes, resume: bool) -> Journal:
-    """The journal for ``out``.
+def checkpoint(out: Path, facts: Mapping[str, Any], resume: bool) -> Journal:
+    """The journal for ``out``, of a coding of these facts.
 
     Raises:
         DataError: the folder cannot be made.
@@ -22,7 +23,7 @@ def checkpoint(out: Path, identity: bytes, resume: bool) -> Journal:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"the folder {out.parent} cannot be made: {error.strerror}") from error
-    return Journal(out.parent, f"{out.name}.checkpoint", hashlib.sha256(identity).hexdigest(), resume=resume)
+    return Journal(out.parent, f"{out.name}.checkpoint", facts, resume=resume)
 
 
 def charges_of(journal: Journal) -> NDArray[np.float64]:

@@ -52,6 +52,11 @@ class Identity:
     text: bytes
     canary: bytes
 
+    def told(self) -> dict[str, str]:
+        """As words."""
+        return {"model": self.artifact.hex(), "composition": self.composition.hex(), "text": self.text.hex(),
+                "arithmetic": self.canary.hex()}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class EvzFile:

@@ -65,7 +65,7 @@ def decode(
         _refuse_another(file, performer.ready)
         text = blank_text(file.targets, file.document_starts, file.spelling, tokenizer.bos_id)
         coder = DecodingCoder(text, file.payload)
-        journal = checkpoint(out, hashlib.sha256(path.read_bytes()).digest(), resume)
+        journal = checkpoint(out, {"file": hashlib.sha256(path.read_bytes()).hexdigest()}, resume)
         try:
             outcome = _run(file, performer, text, coder, tokenizer, journal, progress)
         except (PluginError, LostError, ContractViolation) as error:
@@ -125,8 +125,8 @@ def _refuse_another(file: EvzFile, ready: Mapping[str, Any]) -> None:
     if canary_of(ready) != file.identity.canary:
         raise CodecError(
             "this machine's arithmetic is not that of the one which wrote the file: one forward of the same model gives"
-            f" other bits here. Written by evaladapt {file.recipe.made}; this is {made_by(ready)}. Decode on the machine"
-            " or with the build that wrote it"
+            f" other bits here. Written by evaladapt {file.recipe.made}; this is {made_by(ready)}. Decode on the"
+            " machine or with the build that wrote it"
         )
 
 

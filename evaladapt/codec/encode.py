@@ -93,7 +93,7 @@ def encode(
     )
     recipe = recipe_of(ready, batch, seed, threads)
     coder = EncodingCoder(text)
-    journal = checkpoint(out, repr((identity, recipe.to_json())).encode(), resume)
+    journal = checkpoint(out, {"recipe": recipe.to_json().decode(), **identity.told()}, resume)
     outcome = None
     if text.targets:
         rules = Rules(mode="step", rows=batch)

@@ -117,7 +117,7 @@ def again(record: Mapping[str, Any], request: Request, progress: MakeProgress) -
 
 
 def what_differs(record: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What is different between the run of a record and one here, as far as it changes arithmetic; empty for nothing."""
+    """What differs between the run of a record and one here, as far as it changes arithmetic."""
     then, here = record["environment"], now["environment"]
     parts = [
         f"{name} was {then.get(name)} and is {here[name]}" for name in SAME_ARITHMETIC if then.get(name) != here[name]

@@ -19,14 +19,16 @@ from evaladapt.data.tokenizers.sentencepiece import SPACE_MARK
 
 EXAMPLES = 5
 
+AnyIds = npt.NDArray[np.integer]
 
-def byte_lengths(tokens: TokenIds, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
+
+def byte_lengths(tokens: AnyIds, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
     """Bytes that each token adds to the decoded text, int32 of the tokens' shape; BOS and other control ids add 0.
 
     Where the tokenizer drops spaces at the start of a document, the token that holds them is worth that much less.
     """
     table = np.array([len(piece) for piece in tokenizer.piece_bytes], dtype=np.int32)
-    lengths = table[tokens]
+    lengths: npt.NDArray[np.int32] = table[tokens]
     if tokenizer.drops_leading_space or tokenizer.drops_leading_spaces:
         spaced = np.array([piece.startswith(b" ") for piece in tokenizer.piece_bytes])
         opens = (tokens[:-1] == tokenizer.bos_id) & spaced[tokens[1:]]
@@ -35,7 +37,7 @@ def byte_lengths(tokens: TokenIds, tokenizer: Tokenizer) -> npt.NDArray[np.int32
     return lengths
 
 
-def _drop_leading(lengths: npt.NDArray[np.int32], tokens: TokenIds, position: int, tokenizer: Tokenizer) -> None:
+def _drop_leading(lengths: npt.NDArray[np.int32], tokens: AnyIds, position: int, tokenizer: Tokenizer) -> None:
     """Take the dropped spaces off the tokens from ``position``, the first of its document, on."""
     if not tokenizer.drops_leading_spaces:
         lengths[position] -= 1

@@ -16,18 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from evaladapt.data.manifest import MANIFEST_FILE, MANIFEST_FORMAT
+from evaladapt.data.accounting import byte_lengths
+from evaladapt.data.encoding import refuse_changed
+from evaladapt.data.manifest import MANIFEST_FILE, MANIFEST_FORMAT, SPLITS
+from evaladapt.data.reading.kinds import STANDARD_INPUT
+from evaladapt.data.reading.opening import sha256_of
 from evaladapt.data.selection import Document, Plan, Splits, collect, read_texts, split
-from evaladapt.data.shards import MAX_VOCAB, ShardFile, write_shards
-from evaladapt.data.stream import refuse_changed
-from evaladapt.data.text import read_bytes
+from evaladapt.data.shards import MAX_VOCAB, ShardFile, read_shard, write_shards
 from evaladapt.data.tokenizer import TokenIds, Tokenizer
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer, train_tokenizer
 from evaladapt.errors import DataError, UsageError
 from evaladapt.system.files import write_atomically
 
 TOKENIZER_FILE = "tokenizer.model"
-SPLITS = ("train", "val")
 
 
 def prepare(plan: Plan) -> dict[str, Any]:
@@ -46,7 +47,11 @@ def prepare(plan: Plan) -> dict[str, Any]:
         "tokenizer": _tokenizer_entry(tokenizer),
         "options": _options(plan),
         "sources": collection.sources,
-        "left_out": {"duplicates": collection.duplicates, "excluded": collection.excluded},
+        "left_out": {
+            "duplicates": collection.duplicates,
+            "excluded": collection.excluded,
+            "empty": collection.empty,
+        },
     }
     try:
         _write(plan, splits, tokenizer, manifest)
@@ -68,6 +73,8 @@ def _write(plan: Plan, splits: Splits, tokenizer: SentencePieceTokenizer, manife
 
 
 def _check(plan: Plan) -> None:
+    if STANDARD_INPUT in (*plan.inputs, *plan.exclude, *plan.tokenizer_text):
+        raise UsageError("data prepare reads files, because its manifest names them; write standard input to a file.")
     if (plan.tokenizer is None) == (plan.train_vocab is None):
         raise UsageError("Give either --tokenizer FILE or --train-tokenizer VOCAB (for example 2048).")
     if plan.train_vocab is not None and not 300 <= plan.train_vocab <= MAX_VOCAB:
@@ -118,15 +125,21 @@ def _write_split(
         "documents": len(documents),
         "text_bytes": sum(document.size for document in documents),
         "tokens": sum(shard.tokens for shard in shards),
-        "shards": [_shard_entry(shard) for shard in shards],
+        "shards": [_shard_entry(shard, tokenizer) for shard in shards],
         "document_hashes": {"file": hashes.name, "sha256": hashlib.sha256(listing).hexdigest()},
     }
 
 
-def _shard_entry(shard: ShardFile) -> dict[str, Any]:
-    data = read_bytes(shard.path)
-    digest = hashlib.sha256(data).hexdigest()
-    return {"file": shard.path.name, "tokens": shard.tokens, "bytes": len(data), "sha256": digest}
+def _shard_entry(shard: ShardFile, tokenizer: Tokenizer) -> dict[str, Any]:
+    """``text_bytes`` are those that the tokens add to the text: the documents' own, unless they were rewritten."""
+    tokens = read_shard(shard.path, tokenizer.vocab_size)
+    return {
+        "file": shard.path.name,
+        "tokens": shard.tokens,
+        "bytes": shard.path.stat().st_size,
+        "sha256": sha256_of(shard.path),
+        "text_bytes": int(byte_lengths(tokens, tokenizer).sum(dtype=np.int64)),
+    }
 
 
 def _write_holdout(path: Path, documents: Sequence[Document]) -> dict[str, Any]:
@@ -156,6 +169,7 @@ def _options(plan: Plan) -> dict[str, Any]:
         "train_tokenizer": plan.train_vocab,
         "tokenizer_text": [path.name for path in plan.tokenizer_text],
         "exclude": [path.name for path in plan.exclude],
+        "text_field": plan.text_field,
         "split_chars": plan.split_chars,
         "unix_newlines": plan.unix_newlines,
         "normalise": plan.normalise,

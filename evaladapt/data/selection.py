@@ -7,14 +7,14 @@ the machine or the order of a folder. What is chosen here is written by :mod:`ev
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaladapt.data.overlap import fingerprint
-from evaladapt.data.text import read_bytes, read_documents, split_document, unix_newlines
+from evaladapt.data.reading.opening import sha256_of
+from evaladapt.data.text import TextFile, split_document, unix_newlines
 from evaladapt.errors import DataError
 
 
@@ -28,6 +28,7 @@ class Plan:
     train_vocab: int | None = None
     tokenizer_text: tuple[Path, ...] = ()
     exclude: tuple[Path, ...] = ()
+    text_field: str | None = None
     split_chars: int | None = None
     unix_newlines: bool = False
     normalise: bool = False
@@ -40,16 +41,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Document:
-    """One document, its fingerprint, and whether it is a piece of a longer text."""
+    """One document, its fingerprint, its UTF-8 bytes, and whether it is a piece of a longer text."""
 
     text: str
     fingerprint: str
+    size: int
     piece: bool
 
-    @property
-    def size(self) -> int:
-        """UTF-8 bytes of the text."""
-        return len(self.text.encode("utf-8"))
+    @classmethod
+    def of(cls, text: str, *, piece: bool) -> Document:
+        """The document of a text."""
+        return cls(text, fingerprint(text), len(text.encode("utf-8")), piece)
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Collection:
     sources: list[dict[str, Any]] = field(default_factory=list)
     duplicates: int = 0
     excluded: int = 0
+    empty: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,10 @@ def collect(plan: Plan) -> Collection:
     unseen = _unseen(plan)
     collection, met = Collection(), set[str]()
     for path in plan.inputs:
-        kept = 0
-        for text in read_texts(path, plan):
-            pieces = _pieces(text, path, plan)
+        before = len(collection.documents)
+        file = TextFile(path, plan.text_field)
+        for text in _texts(file, plan):
+            pieces = _pieces(text, file, plan)
             if fingerprint(text) in unseen:
                 collection.excluded += len(pieces)
                 continue
@@ -90,37 +94,43 @@ def collect(plan: Plan) -> Collection:
                 else:
                     met.add(document.fingerprint)
                     collection.documents.append(document)
-                    kept += 1
-        collection.sources.append(_source_entry(path, kept))
+        collection.empty += file.empty
+        collection.sources.append(_source_entry(path, len(collection.documents) - before))
     return collection
 
 
 def _source_entry(path: Path, documents: int) -> dict[str, Any]:
-    data = read_bytes(path)
-    return {"file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "documents": documents}
+    size = path.stat().st_size
+    return {"file": path.name, "sha256": sha256_of(path), "bytes": size, "documents": documents}
 
 
-def _pieces(text: str, path: Path, plan: Plan) -> list[Document]:
+def _pieces(text: str, file: TextFile, plan: Plan) -> list[Document]:
     """The documents that one text of a file becomes: itself, or its pieces where texts are split."""
-    if plan.split_chars is None or path.suffix == ".jsonl":
-        return [Document(text, fingerprint(text), piece=False)]
-    return [Document(piece, fingerprint(piece), piece=True) for piece in split_document(text, plan.split_chars)]
+    if plan.split_chars is None or not file.holds_one:
+        return [Document.of(text, piece=False)]
+    return [Document.of(piece, piece=True) for piece in split_document(text, plan.split_chars)]
 
 
 def _unseen(plan: Plan) -> set[str]:
     """Fingerprints of the texts to exclude, whole and in the pieces that they would be split into."""
     marks = set[str]()
     for path in plan.exclude:
-        for text in read_texts(path, plan):
+        file = TextFile(path, plan.text_field)
+        for text in _texts(file, plan):
             marks.add(fingerprint(text))
-            marks.update(document.fingerprint for document in _pieces(text, path, plan))
+            marks.update(document.fingerprint for document in _pieces(text, file, plan))
     return marks
 
 
 def read_texts(path: Path, plan: Plan) -> list[str]:
     """The texts of a file, tidied as the plan says."""
-    documents = read_documents(path)
-    return [unix_newlines(document) for document in documents] if plan.unix_newlines else documents
+    return list(_texts(TextFile(path, plan.text_field), plan))
+
+
+def _texts(file: TextFile, plan: Plan) -> Iterator[str]:
+    for blocks in file.documents():
+        text = "".join(blocks)
+        yield unix_newlines(text) if plan.unix_newlines else text
 
 
 def split(documents: Sequence[Document], plan: Plan) -> Splits:

@@ -3,11 +3,12 @@
 A shard is a header of 256 little-endian int32 (magic 20240520, version 1, number of tokens, rest zero) and then the
 tokens as little-endian uint16. Documents follow each other, each opened by BOS; there is no end mark. Format after the
 Parameter Golf challenge's own loader. Tokens come from :mod:`evaladapt.data.prepare` and go to the trainer and to
-``stream_from_shards``.
+:mod:`evaladapt.data.shard_stream`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from evaladapt.data.manifest import refuse_other_tokenizer
-from evaladapt.data.stream import TokenStream, documents_from_tokens, stream_from_tokens
-from evaladapt.data.tokenizer import TokenIds, Tokenizer
+from evaladapt.data.reading.opening import open_regular
 from evaladapt.errors import DataError
 from evaladapt.system.files import write_atomically
 
@@ -26,7 +25,6 @@ VERSION = 1
 HEADER_INTS = 256
 HEADER_BYTES = 4 * HEADER_INTS
 MAX_VOCAB = 1 << 16
-EVIDENCE_PER_PIECE = 20
 
 ShardTokens = npt.NDArray[np.uint16]
 
@@ -78,19 +76,31 @@ def write_shards(
     return shards
 
 
-def read_shard(path: Path, vocab_size: int, *, expect_bos: int | None = None) -> ShardTokens:
-    """The tokens of one shard, mapped from disk, not copied: a large shard costs no memory until it is read.
+def map_shard(path: Path, limit: int | None = None) -> ShardTokens:
+    """The numbers in a file of the shards' format, mapped from disk, not copied: a large file costs no memory until it
+    is read. With ``limit`` only the first so many.
+
+    Raises:
+        DataError: missing, not a shard, another version, cut short or too long.
+    """
+    count = _checked_count(path)
+    kept = count if limit is None else min(count, limit)
+    return np.memmap(path, dtype="<u2", mode="r", offset=HEADER_BYTES, shape=(kept,))
+
+
+def read_shard(path: Path, vocab_size: int, *, expect_bos: int | None = None, limit: int | None = None) -> ShardTokens:
+    """The tokens of one shard, mapped from disk.
 
     Args:
         path: the ``.bin`` file.
         vocab_size: every id must be below it.
         expect_bos: where given, this id must occur, since every document starts with it.
+        limit: where given, only the first so many tokens are looked at and returned.
 
     Raises:
         DataError: not a shard, another version, cut short or too long, or written with another tokenizer.
     """
-    count = _checked_count(path)
-    tokens: ShardTokens = np.memmap(path, dtype="<u2", mode="r", offset=HEADER_BYTES, shape=(count,))
+    tokens = map_shard(path, limit)
     top = int(tokens.max())
     if top >= vocab_size:
         raise DataError(
@@ -115,16 +125,11 @@ def _likely_cause(path: Path, top: int) -> str:
 
 def _checked_count(path: Path) -> int:
     """The number of tokens that the header states, once the file's size agrees with it."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEADER_BYTES)
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise DataError(
-            f"No shard {path}. Write shards with: evaladapt data prepare TEXT --out {path.parent}"
-        ) from None
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}.") from error
+    if not path.exists():
+        raise DataError(f"No shard {path}. Write shards with: evaladapt data prepare TEXT --out {path.parent}")
+    with open_regular(path) as file:
+        head = file.read(HEADER_BYTES)
+        size = os.fstat(file.fileno()).st_size
     if len(head) < HEADER_BYTES:
         raise DataError(f"{path} is no token shard: {len(head)} bytes, and the header alone has {HEADER_BYTES}.")
     header = np.frombuffer(head, dtype="<i4")
@@ -149,57 +154,3 @@ def read_shards(paths: Sequence[Path], vocab_size: int, *, expect_bos: int | Non
         raise DataError("No shards given. Name the .bin files, or write some with: evaladapt data prepare")
     for path in paths:
         yield read_shard(path, vocab_size, expect_bos=expect_bos)
-
-
-def stream_from_shards(paths: Sequence[Path], tokenizer: Tokenizer, name: str | None = None) -> TokenStream:
-    """The tokens of contest shards, in the order given, as one stream.
-
-    Raises:
-        DataError: a shard is damaged, or was written with another tokenizer, as far as its tokens show it.
-    """
-    for path in paths:
-        refuse_other_tokenizer(path, tokenizer.sha256)
-    label = name or ", ".join(path.name for path in paths)
-    shards = [shard.astype(np.int32) for shard in read_shards(paths, tokenizer.vocab_size, expect_bos=tokenizer.bos_id)]
-    tokens = shards[0] if len(shards) == 1 else np.concatenate(shards)
-    _refuse_foreign_tokens(tokens, tokenizer, label)
-    return stream_from_tokens(tokens, tokenizer, label)
-
-
-def _refuse_foreign_tokens(tokens: TokenIds, tokenizer: Tokenizer, name: str) -> None:
-    """Tokens that the tokenizer could not have written: control ids but BOS, half the vocabulary unused, broken
-    characters."""
-    reason = None
-    others = tokenizer.special_ids - {tokenizer.bos_id}
-    top = int(tokens.max())
-    if others and np.isin(tokens, list(others)).any():
-        reason = "they hold control or unknown ids other than BOS"
-    elif 2 * top < tokenizer.vocab_size and len(tokens) > EVIDENCE_PER_PIECE * tokenizer.vocab_size:
-        reason = (
-            f"among {len(tokens):,} tokens the highest id is {top}, and the tokenizer has {tokenizer.vocab_size} pieces"
-        )
-    else:
-        broken = _broken_document(tokens, tokenizer)
-        if broken is not None:
-            reason = f"document {broken} does not decode to UTF-8"
-    if reason:
-        raise DataError(
-            f"{name}: wrong tokenizer for the shards: {reason}. Likely cause: they were written with "
-            "another tokenizer; give the .model file that made them."
-        )
-
-
-def _broken_document(tokens: TokenIds, tokenizer: Tokenizer) -> int | None:
-    """Number (from 1) of the first document that is not UTF-8; the last one may end inside a character, as a cut shard
-    does."""
-    found: int | None = None
-    for number, document in enumerate(documents_from_tokens(tokens, tokenizer), 1):
-        if found is not None:
-            return found
-        try:
-            document.decode("utf-8")
-        except UnicodeDecodeError as error:
-            found = number
-            if error.reason != "unexpected end of data":
-                return found
-    return None

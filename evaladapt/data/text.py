@@ -1,108 +1,124 @@
 """Raw text into documents: the first step from a file on disk to a stream of targets.
 
-A ``.txt`` file is one document; a ``.jsonl`` file holds one document a line. Documents are plain Python strings,
-exactly as the file spells them: no byte order mark, line ending or space is changed here, because the raw bytes are the
-denominator of the score. Whoever prepares training text may tidy (:func:`unix_newlines`) and cut
+A ``.txt`` file is one document; ``.jsonl``, ``.ndjson``, ``.json`` and ``.parquet`` files hold many, each in the field
+``text`` or one that is named; ``.gz``, ``.bz2``, ``.xz`` and ``.zst`` are unpacked; ``-`` is standard input. Documents
+are exactly as the file spells them: no byte order mark, line ending or space is changed here, because the raw bytes are
+the denominator of the score. Whoever prepares training text may tidy (:func:`unix_newlines`) and cut
 (:func:`split_document`) on purpose.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
+from evaladapt.data.reading.kinds import Form, kind_of
+from evaladapt.data.reading.opening import name_of, open_bytes, replayed
+from evaladapt.data.reading.records import documents_in_json, documents_in_lines, documents_in_parquet, is_record
+from evaladapt.data.reading.unicode import text_blocks
 from evaladapt.errors import DataError
 
-TEXT_SUFFIXES = (".txt", ".md", ".jsonl")
+MOST_FIRST_LINE = 64 << 20
+
+
+class TextFile:
+    """One file as documents, read as they are asked for.
+
+    Attributes:
+        path: as it was named; ``-`` is standard input.
+        holds_one: whether the whole file is one document; for standard input known once it is read.
+        empty: records without a character, left out so far; an empty document has nothing to score.
+        notes: what a person should know about this file, one sentence each.
+    """
+
+    def __init__(self, path: str | Path, field: str | None = None) -> None:
+        self.path = Path(path)
+        self._field = field
+        self._kind = kind_of(self.path)
+        self.holds_one = self._kind.form is Form.TEXT
+        self.empty = 0
+        self.notes: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return self.path.name if self.path != Path("-") else "standard input"
+
+    def documents(self) -> Iterator[Iterable[str]]:
+        """Each document as the blocks of its text, to be taken before the next document is.
+
+        Raises:
+            DataError: the file cannot be read, is not what its name says, or holds no text.
+        """
+        if self._kind.form is Form.PARQUET:
+            yield from self._records(documents_in_parquet(self.path, self._field))
+            return
+        with open_bytes(self.path, self._kind.packing) as file:
+            form: Form = self._kind.form
+            if form is Form.UNKNOWN:
+                form, file = self._form_of_standard_input(file)
+            if form is Form.TEXT:
+                yield self._one_text(file)
+            elif form is Form.LINES:
+                yield from self._records(documents_in_lines(file, self.path, self._field))
+            else:
+                yield from self._records(documents_in_json(file, self.path, self._field))
+
+    def _one_text(self, file: BinaryIO) -> Iterator[str]:
+        blocks = text_blocks(file, self.path)
+        first = next(blocks, None)
+        if first is None:
+            raise DataError(f"{name_of(self.path)} is empty: there is nothing to score or to train on.")
+        if first.startswith("\ufeff"):
+            self.notes.append(
+                "starts with a byte order mark, which is scored as 3 bytes of text; to be rid of it: tail -c +4 FILE"
+            )
+        return chain([first], blocks)
+
+    def _records(self, texts: Iterator[str]) -> Iterator[tuple[str]]:
+        given = False
+        for text in texts:
+            if text:
+                given = True
+                yield (text,)
+            else:
+                self.empty += 1
+        if not given:
+            reason = "every one of its documents is empty" if self.empty else "no document is in it"
+            raise DataError(f"{name_of(self.path)} holds no text: {reason}.")
+
+    def _form_of_standard_input(self, file: BinaryIO) -> tuple[Form, BinaryIO]:
+        """JSON lines where the first line is a JSON object or a field was named; one text otherwise."""
+        if self._field is not None:
+            return Form.LINES, file
+        first = file.readline(MOST_FIRST_LINE)
+        file = replayed(first, file)
+        if is_record(first):
+            self.notes.append("is read as JSON lines, because its first line is a JSON object")
+            return Form.LINES, file
+        self.holds_one = True
+        return Form.TEXT, file
+
+
+def read_documents(path: str | Path, field: str | None = None) -> list[str]:
+    """All documents of a text file (see :class:`TextFile`), without the empty ones.
+
+    Raises:
+        DataError: the file cannot be read, is not what its name says, or holds no text.
+    """
+    return ["".join(blocks) for blocks in TextFile(path, field).documents()]
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a file that must exist and hold something.
+    """The bytes of a regular file that holds something.
 
     Raises:
-        DataError: the file is missing, is a folder, cannot be read, or is empty.
+        DataError: the file is missing, empty, a folder, a pipe or a device, or cannot be read.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"No file {path}.{_neighbours(path)}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder, not a file. Name the files in it, for example {path}/*.jsonl.") from None
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}.") from error
-    if not data:
-        raise DataError(f"{path} is empty: there is nothing to score or to train on.")
-    return data
-
-
-def read_text(path: Path) -> str:
-    """The UTF-8 text of a file, unchanged.
-
-    Raises:
-        DataError: as :func:`read_bytes`; or the file is binary, or is not valid UTF-8 (the message names the byte).
-    """
-    data = read_bytes(path)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if b"\0" in data[:65536]:
-            raise DataError(
-                f"{path} is a binary file, not text. Give text in UTF-8 (.txt), JSON lines (.jsonl) or shards (.bin)."
-            ) from None
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path} is not valid UTF-8: byte 0x{data[error.start]:02x} at offset {error.start} (line {line}). "
-            f"Convert it first, for example with: iconv -f WINDOWS-1252 -t UTF-8 {path.name}"
-        ) from None
-
-
-def read_documents(path: str | Path) -> list[str]:
-    """The documents of a text file.
-
-    A ``.jsonl`` file gives one document a line, from the field ``text``, or from ``prefix`` and ``gold_completion``
-    joined. Any other file is one document.
-
-    Raises:
-        DataError: missing, empty, binary or not UTF-8; a line that is not JSON or has none of the fields.
-    """
-    path = Path(path)
-    text = read_text(path)
-    if path.suffix != ".jsonl":
-        return [text]
-    documents = [_line_text(line, path, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    documents = [document for document in documents if document]
-    if not documents:
-        raise DataError(f"{path} holds no text: every one of its documents is empty.")
-    return documents
-
-
-def _line_text(line: str, path: Path, number: int) -> str:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}, line {number}: not JSON ({error.msg}). A .jsonl file holds one JSON object a line."
-        ) from None
-    fields = record if isinstance(record, dict) else {}
-    parts = [fields.get("text")] if "text" in fields else [fields.get("prefix"), fields.get("gold_completion")]
-    texts = [part for part in parts if isinstance(part, str)]
-    if len(texts) != len(parts):
-        raise DataError(
-            f'{path}, line {number}: no text in it. Expected an object with the string "text", or with '
-            f'"prefix" and "gold_completion"; it has {sorted(fields) if fields else type(record).__name__}.'
-        )
-    document = "".join(texts)
-    if any("\ud800" <= char <= "\udfff" for char in document):
-        raise DataError(f"{path}, line {number}: holds a lone surrogate, which no UTF-8 text can hold.")
-    return document
-
-
-def _neighbours(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f" The folder {folder} does not exist either."
-    names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (*TEXT_SUFFIXES, ".bin", ".model"))
-    return f" In that folder: {', '.join(names[:8])}." if names else ""
+    with open_bytes(path) as file:
+        return file.read()
 
 
 def unix_newlines(text: str) -> str:
@@ -111,17 +127,25 @@ def unix_newlines(text: str) -> str:
 
 
 def split_document(text: str, size: int) -> list[str]:
-    """Cut a long text into pieces of at least ``size`` characters, each ending at a line end; joined, they are the text
-    again.
+    """Cut a long text into pieces of at least ``size`` characters; joined, they are the text again.
 
-    A blank line within the next quarter of ``size`` is preferred to a plain line end. The last piece may be shorter.
+    A piece ends at a blank line within the next quarter of ``size``, else at a line end within the next ``size``, else
+    after a space there, else in mid-word. The last piece may be shorter.
     """
     pieces, start = [], 0
     while len(text) - start > size:
-        earliest = start + size
-        blank = text.find("\n\n", earliest - 2, earliest + size // 4)
-        newline = text.find("\n", earliest - 1)
-        end = blank + 2 if blank >= 0 else newline + 1 if newline >= 0 else len(text)
+        end = _piece_end(text, start + size, size)
         pieces.append(text[start:end])
         start = end
     return [*pieces, text[start:]] if start < len(text) else pieces
+
+
+def _piece_end(text: str, earliest: int, size: int) -> int:
+    blank = text.find("\n\n", earliest - 2, earliest + size // 4)
+    if blank >= 0:
+        return blank + 2
+    for separator in ("\n", " "):
+        found = text.find(separator, earliest - 1, earliest + size)
+        if found >= 0:
+            return found + 1
+    return earliest

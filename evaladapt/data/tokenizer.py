@@ -7,7 +7,7 @@ The kinds that evaladapt reads are in :mod:`evaladapt.data.tokenizers`. One of y
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Protocol
 
@@ -17,6 +17,8 @@ import numpy.typing as npt
 from evaladapt.errors import DataError
 
 TokenIds = npt.NDArray[np.int32]
+SPAN_TOKENS = 65_536
+"""Tokens decoded together: as Python numbers they take ten times the memory of their array."""
 
 
 class Tokenizer(Protocol):
@@ -59,6 +61,16 @@ class Tokenizer(Protocol):
             DataError: the text holds a lone surrogate, which has no UTF-8 bytes.
         """
 
+    def chunks(self, blocks: Iterable[str]) -> Iterator[str]:
+        """A document, given in blocks of any size, in stretches that are encoded one by one: their tokens joined are
+        those of the document.
+
+        The stretches do not depend on the blocks, and a block is read only when the stretch before it was taken, so the
+        first tokens of a long text can be had without the rest. A tokenizer that knows no place where a text can be cut
+        gets the document whole.
+        """
+        yield "".join(blocks)
+
     @property
     def drops_leading_space(self) -> bool:
         """Whether decoding drops one space at the start of a document, because encoding put one there."""
@@ -93,8 +105,12 @@ class Tokenizer(Protocol):
 
     def decode_bytes(self, ids: Iterable[int] | TokenIds) -> bytes:
         """The bytes of one document's tokens; they are valid UTF-8 unless the tokens end inside a character."""
-        indices = ids.tolist() if isinstance(ids, np.ndarray) else ids
-        data = b"".join(map(self.piece_bytes.__getitem__, indices))
+        piece = self.piece_bytes.__getitem__
+        if isinstance(ids, np.ndarray):
+            spans = range(0, len(ids), SPAN_TOKENS)
+            data = b"".join([b"".join(map(piece, ids[at : at + SPAN_TOKENS].tolist())) for at in spans])
+        else:
+            data = b"".join(map(piece, ids))
         if self.drops_leading_spaces:
             return data.lstrip(b" ")
         return data.removeprefix(b" ") if self.drops_leading_space else data

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from evaladapt.contract.capabilities import Capabilities
+from evaladapt.contract.capabilities import Capabilities, Stage
 from evaladapt.contract.host import Host
 from evaladapt.contract.views import HIDDEN_TARGET
 from evaladapt.errors import UsageError
@@ -88,5 +88,15 @@ class TrainingHost(HeadHost):
 
 
 def host_for(capabilities: Capabilities, model: Backend, processes: Processes) -> Host:
-    """The host that a strategy of these capabilities may have."""
+    """The host that a strategy of these capabilities may have.
+
+    Raises:
+        UsageError: the model cannot do what the strategy needs.
+    """
+    works_on_states = capabilities.stage == Stage.HIDDEN or "hidden" in capabilities.reads
+    if works_on_states and getattr(model, "states_are_logits", False):
+        raise UsageError(
+            "the model does not show its hidden states, and the strategy works on them. Where the module can say them:"
+            " evaladapt.model.wrapped.wrap(module, context=TOKENS, hidden=..., head=...)"
+        )
     return TrainingHost(model, processes) if capabilities.writes_weights else HeadHost(model)

@@ -12,18 +12,22 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.system.children import end_with_parent
 from evaladapt.system.files_read import FilesRead
-from evaladapt.system.seal import Seal, after_loading, before_strangers
+from evaladapt.system.filters import TO_JOIN_PROCESSES
+from evaladapt.system.seal import Seal, after_loading, before_strangers, restrict_files
 from evaladapt.system.segment import shared_with_nobody_else
 from evaladapt.system.wire import Wire, WireError
 
 if TYPE_CHECKING:
     from evaladapt.engine.remote import Lines
+    from evaladapt.system.processes import Processes
 
 MOST_RECIPE = 8 << 20
 
@@ -36,14 +40,13 @@ def main(arguments: list[str]) -> int:
     line = Wire(judge)
     try:
         recipe = json.loads(line.receive({1: MOST_RECIPE})[1])
-        first = before_strangers([Path(path) for path in recipe["readable"]])
-        files = FilesRead()
-        return _play(recipe, files, first, line, Wire(twins), segment)
+        files_held = restrict_files([Path(path) for path in recipe["readable"]])
+        return _play(recipe, files_held, line, Wire(twins), segment)
     except WireError:
         return 1
 
 
-def _play(recipe: dict[str, Any], files: FilesRead, first: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
+def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
     import numpy as np
 
     from evaladapt.engine.protocol import Kind
@@ -51,7 +54,8 @@ def _play(recipe: dict[str, Any], files: FilesRead, first: Seal, line: Wire, twi
 
     lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"))
     try:
-        return _perform(recipe, files, first, lines)
+        with _together(recipe) as processes:
+            return _perform(recipe, processes, held.and_then(before_strangers()), lines)
     except WireError:
         raise
     except BaseException as error:
@@ -61,21 +65,34 @@ def _play(recipe: dict[str, Any], files: FilesRead, first: Seal, line: Wire, twi
         return 1
 
 
-def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines) -> int:
+@contextmanager
+def _together(recipe: dict[str, Any]) -> Iterator[Processes]:
+    """The players of a run, where several compute it: connected before nobody can connect any more."""
+    from evaladapt.model.device import choose_device
+    from evaladapt.system.processes import ALONE, joined, own_device
+
+    if recipe["processes"] == 1:
+        yield ALONE
+        return
+    with joined(own_device(choose_device(recipe["device"])), name="base" if recipe["base"] else "adapted") as processes:
+        yield processes
+
+
+def _perform(recipe: dict[str, Any], processes: Processes, first: Seal, lines: Lines) -> int:
     from evaladapt.engine.loop import Engine
     from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
     from evaladapt.engine.remote import RemoteJudge
     from evaladapt.engine.setup import Setup
     from evaladapt.engine.source import Beginning, TextShape
 
+    files = FilesRead()
     setup = Setup.of(recipe)
     setup.warm_up()
     read = files.listed()  # before the description, which reads whole packages to hash them
     lines.judge.send(Kind.READY, json.dumps({**setup.description(), "files": read}).encode())
     lines.judge.receive({Kind.SEAL: 0})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for twins that the judge dismisses
-    second = after_loading()
-    seal = Seal(tuple(dict.fromkeys((*second.mechanisms, *first.mechanisms))), (*second.open, *first.open))
+    seal = first.and_then(after_loading(TO_JOIN_PROCESSES if processes.count > 1 else ()))
     lines.judge.send(Kind.SEALED, json.dumps(asdict(seal)).encode())
     shape, starts, tokens, state = unpack_text(lines.judge.receive({Kind.TEXT: MOST_STATE})[1])
     remote = RemoteJudge(
@@ -86,8 +103,9 @@ def _perform(recipe: dict[str, Any], files: FilesRead, first: Seal, lines: Lines
     )
     try:
         closing = Engine(
-            setup.opened.backend, setup.composition, setup.settings, remote, vocabulary=setup.vocabulary
-        ).run()
+            setup.opened.backend, setup.composition, setup.settings, remote, processes=processes,
+            vocabulary=setup.vocabulary,
+        ).run()  # fmt: skip
     except BaseException:
         if remote.is_twin:
             os._exit(1)

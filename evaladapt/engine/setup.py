@@ -35,6 +35,7 @@ from evaladapt.engine.weights import digest
 from evaladapt.engine.windows import Batch, batches, covering
 from evaladapt.model.device import choose_device
 from evaladapt.model.families import OpenedModel, open_model
+from evaladapt.system.threads import use_threads
 
 LONGEST_WINDOW = 256
 MOST_TARGETS = 8192
@@ -57,6 +58,7 @@ class Setup:
         Raises:
             UsageError, PluginError, ArtifactError, ModelError: as :func:`compose` and :func:`open_model`.
         """
+        use_threads(recipe["threads"])
         composition = compose(recipe["names"], recipe["options"], allow_noncausal=recipe["allow_noncausal"])
         opened = open_model(recipe["model"], choose_device(recipe["device"]))
         chosen = composition.base() if recipe["base"] else composition
@@ -196,7 +198,8 @@ def _rows_needed(composition: Composition) -> Rows:
 
 
 def _device(model: Any) -> torch.device:
-    return next(iter(dict(model.named_parameters()).values())).device
+    device: torch.device = next(iter(dict(model.named_parameters()).values())).device
+    return device
 
 
 def _described(member: Any) -> dict[str, Any]:

@@ -173,9 +173,7 @@ class Charging:
         return Settled(targets, charges, self._close_at(stop))
 
     def keep(self, state: bytes) -> None:
-        """Write a snapshot of the run as it is at the end of this batch; of no state, where a strategy cannot say its own,
-        none is written.
-        """
+        """Write a snapshot of the run at the end of this batch; none where a strategy cannot say its state."""
         if self._journal and state:
             self._journal.save(self._batches, self.ledger, state, self._coder.state() if self._coder else {})
         self._saved = time.monotonic()
@@ -188,7 +186,7 @@ class Charging:
         self._batches += 1
         if self._progress:
             self._progress(stop - 1, self.text.targets)
-        return self._journal is not None and time.monotonic() - self._saved >= SNAPSHOT_SECONDS
+        return self._journal is not None and self._journal.writes and time.monotonic() - self._saved >= SNAPSHOT_SECONDS
 
     def _refuse_other_windows(self, windows: tuple[Window, ...]) -> None:
         due = self.ledger.due

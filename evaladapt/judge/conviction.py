@@ -14,6 +14,9 @@ TOLERANCE = 1e-4
 LEAST_PROBABILITY = 1e-4
 """Tokens less likely than this on both sides do not count: their logarithms amplify rounding."""
 
+LOOKED_UP = 0.9
+"""A prediction surer than this is no guess."""
+
 Logprobs = NDArray[np.float32]
 
 
@@ -77,31 +80,34 @@ class Counterexample:
             parted = [number for number, (one, other) in enumerate(zip(told, blind, strict=True))
                       if apart(one, other, token).counts]  # fmt: skip
             stage = parted[0] if parted else None
-        kind = (
-            "what a batch's rows were told is read ahead of its turn"
-            if stage is not None
-            else (
-                "the player kept something from the batch that its state does not show, or knows that it is not a twin"
-            )
-        )
+        given = float(np.exp(said[token]))
         gave = float(np.exp(blind[-1][token])) if blind is not None else float("nan")
-        return cls(target, token, told_until, float(np.exp(said[token])), gave, stage, kind)
+        return cls(target, token, told_until, given, gave, stage, _kind(stage, given))
 
     def told(self, strategies: tuple[str, ...]) -> str:
         """In words; ``strategies`` in the composition's order, the plan first."""
         where = ""
         if self.stage is not None:
-            name = (
-                "the model itself"
-                if self.stage == 0
-                else f"strategy {strategies[min(self.stage, len(strategies) - 1)]!r}"
-            )
+            name = "the model itself"
+            if self.stage:
+                name = f"strategy {strategies[min(self.stage, len(strategies) - 1)]!r}"
             where = f" They part after {name}."
         return (
-            f"at target {self.target} the player gave the token that came (id {self.token}) probability {self.said:.4g};"
-            f" a copy of it that was told only what precedes the target gave it {self.blind:.4g}.{where} It looks like"
-            f" this: {self.kind}"
+            f"at target {self.target} the player gave the token that came (id {self.token}) the probability"
+            f" {self.said:.4g}; a copy of it that was told only what precedes the target gave it {self.blind:.4g}."
+            f"{where} It looks like this: {self.kind}"
         )
+
+
+def _kind(stage: int | None, said: float) -> str:
+    """Which of the known kinds of leak it looks like."""
+    if stage is None:
+        return "something of the batch was kept aside when it was told, by code that can tell a twin from a player"
+    if stage == 0:
+        return "the model itself reads ahead: attention without its mask, a pooling over positions, a hook left behind"
+    if said > LOOKED_UP:
+        return "the target was looked up in what the batch's rows were told"
+    return "state that rows share was fitted on targets of a row that is not scored yet"
 
 
 class NoncausalError(ContractViolation):

@@ -100,7 +100,7 @@ class _Evaluation:
             if wants_base and adaptive:
                 base = self._play(BASE, seats[1], stream, None)[0]
             base = base if adaptive else None
-            looks.base_nats = base.target_nats if base else None
+            looks.base_nats = base.target_nats.astype(np.float64) if base else None
             outcome, twins = self._play(ADAPTED, seat, stream, looks)
         except ContractViolation as violation:
             return broken_record(request, seat.ready, stream, violation, base, _checked(request, seat, None))
@@ -122,7 +122,12 @@ class _Evaluation:
         journal = None
         if request.folder is not None:
             journal = Journal(
-                request.folder, name, request.identity(ready, stream.sha256), resume=request.resume, say=request.say
+                request.folder,
+                name,
+                request.facts(ready, stream.sha256),
+                resume=request.resume,
+                writes=request.writes,
+                say=request.say,
             )
             self._stack.callback(journal.file.close)
         charging = Charging(stream, rules, journal=journal, progress=self._progress(name) if self._progress else None)
@@ -207,8 +212,13 @@ def document_bytes(stream: TokenStream) -> NDArray[np.int64]:
 
 
 def _can_be_asked(request: Request, seat: Seat) -> bool:
-    """Twins are for block mode: in step mode a player is told nothing that is not scored. They are forks, so no CUDA."""
-    asked = request.doubt != "off" and request.settings.mode == "block" and not seat.ready["peeking"]
+    """Twins are for block mode: in step mode a player is told nothing unscored. They are forks, so no CUDA."""
+    asked = (
+        request.doubt != "off"
+        and request.processes == 1
+        and request.settings.mode == "block"
+        and not seat.ready["peeking"]
+    )
     return asked and seat.sealed.holds and seat.ready["device"] == "cpu"
 
 
@@ -238,6 +248,8 @@ def _why_unchecked(request: Request, seat: Seat, twins: Twins | None) -> str | N
         return unsealed
     if request.settings.mode == "step":
         return None
+    if request.processes > 1:
+        return f"rows were split over {request.processes} players that are connected, so no twin could be asked"
     if request.doubt == "off":
         return "looks were left out (--audit off)"
     if seat.ready["device"] != "cpu":
@@ -270,5 +282,5 @@ def _what_was_run(request: Request, ready: dict[str, Any], stream: TokenStream, 
         "settings": request.settings,
         "composition": list(ready["composition"]),
         "base": score(str(ready["base_line"]), base, stream.text_bytes) if base else None,
-        "environment": environment(str(ready["device"]), request.threads),
+        "environment": environment(str(ready["device"]), request.threads, request.processes),
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from evaladapt.contract.composition import Composition
@@ -37,8 +38,15 @@ def evaluate_inline(
     def play(name: str, composition: Composition) -> Outcome:
         journal = None
         if request.folder is not None:
-            identity = request.identity(ready | {"composition": composition.line}, stream.sha256)
-            journal = Journal(request.folder, name, identity, resume=request.resume, say=request.say)
+            played = replace(setup, composition=composition).description()
+            journal = Journal(
+                request.folder,
+                name,
+                request.facts(played, stream.sha256),
+                resume=request.resume,
+                writes=request.writes,
+                say=request.say,
+            )
         return InlineRun(
             setup.opened.backend, stream, composition, setup.settings, boundaries=request.boundaries,
             journal=journal, progress=progress(name) if progress else None, processes=processes,

@@ -12,18 +12,19 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaladapt.errors import ContractViolation, EvaladaptError
+from evaladapt.system.text import safe
 
 FORMAT = "evaladapt-ledger-1"
-MOST_HEADER = 4096
+MOST_HEADER = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,22 @@ class HasFile(Protocol):
     """Keeps a run's ledger file."""
 
     @property
+    def writes(self) -> bool:
+        """Whether this process does."""
+
+    @property
     def file(self) -> LedgerFile:
         """Where the run's batches are appended."""
 
 
 class LedgerFile:
-    """Append-only file of one run; its first line says what run it belongs to."""
+    """Append-only file of one run; its first line says what run it belongs to, and by what facts."""
 
-    def __init__(self, path: Path, identity: str) -> None:
+    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
         self.path = path
         self._file: BinaryIO | None = None
-        self._header = json.dumps({"format": FORMAT, "run": identity}, sort_keys=True).encode() + b"\n"
+        self._facts = json.loads(json.dumps(facts))
+        self._header = json.dumps({"format": FORMAT, "facts": self._facts}, sort_keys=True).encode() + b"\n"
 
     def close(self) -> None:
         """Stop appending."""
@@ -89,8 +95,12 @@ class LedgerFile:
         except OSError as error:
             raise EvaladaptError(f"the ledger {self.path} cannot be read: {error.strerror}") from error
         with file:
-            if file.readline() != self._header:
-                raise EvaladaptError(f"{self.path} belongs to another run; give another --out, or leave out --resume")
+            first = file.readline(MOST_HEADER)
+            if first != self._header:
+                raise EvaladaptError(
+                    f"{self.path} belongs to another run{_differences(first, self._facts)}. Give another --out, or"
+                    " --overwrite to mean it"
+                )
             offset = len(self._header)
             for number, raw in enumerate(file):
                 offset += len(raw)
@@ -138,7 +148,7 @@ class Ledger:
         self.document_nats = np.zeros(int(documents[-1]) + 1, dtype=np.float64)
         self.target_nats: NDArray[np.float32] = np.zeros(targets + 1, dtype=np.float32)
         self._documents = documents
-        self._file = journal.file if journal else None
+        self._file = journal.file if journal and journal.writes else None
         self._hasher = hashlib.sha256()
         self._pending: list[NDArray[np.float64]] = []
 
@@ -200,6 +210,21 @@ class Ledger:
                                     positions=(self.due,))  # fmt: skip
 
 
+def _differences(header: bytes, facts: Mapping[str, Any]) -> str:
+    """What another run's header says otherwise, for people."""
+    try:
+        others = json.loads(header)["facts"]
+        names = [name for name in sorted({*others, *facts}) if others.get(name) != facts.get(name)]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    told = [f"{name} {_short(others.get(name))} there, {_short(facts.get(name))} here" for name in names]
+    return f": {'; '.join(told)}" if told else ""
+
+
+def _short(value: object) -> str:
+    return safe(json.dumps(value), 200)
+
+
 def _parse(raw: bytes, number: int, offset: int) -> LedgerLine | None:
     body, _, checksum = raw.rstrip(b"\n").rpartition(b" ")
     if not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body):
@@ -227,6 +252,6 @@ def charges_in(path: Path) -> tuple[NDArray[np.float64], str]:
         raise EvaladaptError(f"the ledger {path} cannot be read: {error}") from error
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise EvaladaptError(f"{path} is no ledger of evaladapt")
-    pieces = [line.logprobs for line in LedgerFile(path, str(head.get("run"))).lines()]
+    pieces = [line.logprobs for line in LedgerFile(path, head.get("facts", {})).lines()]
     charges = np.concatenate(pieces) if pieces else np.zeros(0)
     return charges, hashlib.sha256(charges.astype("<f8").tobytes()).hexdigest()

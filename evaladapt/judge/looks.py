@@ -1,8 +1,8 @@
 """Which targets twins are asked for, and what it proves when none of them differs.
 
-Half of the looks are drawn evenly over the targets, half in proportion to the bits that the composition saved against the
-base. Everything is drawn after the player has answered. With a probability of at least ``density`` for every target (or
-for every bit saved) to be looked at, whoever cheats at a share s of them escapes with probability at most
+Half of the looks are drawn evenly over the targets, half in proportion to the bits that the composition saved against
+the base. Everything is drawn after the player has answered. With a probability of at least ``density`` for every target
+(or for every bit saved) to be looked at, whoever cheats at a share s of them escapes with probability at most
 ``exp(-density · s · total)``; at 95 % that leaves shares below ``-ln 0.05 / (density · total)``, which for m even
 looks is the familiar ``1 - 0.05^(1/m)``.
 """

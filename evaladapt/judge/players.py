@@ -29,6 +29,7 @@ from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
 from evaladapt.errors import PluginError
 from evaladapt.system.children import PROC, Child, descriptors, group, shared_memory
 from evaladapt.system.segment import new_segment
+from evaladapt.system.text import safe
 from evaladapt.system.wire import Wire, WireClosed, WireError, WireSilent
 
 PATIENCE = 600.0
@@ -38,7 +39,22 @@ MOST_OUTPUT = 1 << 20
 """Bytes of a player's own printing that are passed on."""
 SEGMENT = "evaladapt-answers"
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
-             "CUBLAS_WORKSPACE_CONFIG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS", "OMP_WAIT_POLICY")  # fmt: skip
+             "CUBLAS_WORKSPACE_CONFIG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS",
+             "OMP_WAIT_POLICY")  # fmt: skip
+TO_MEET = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+           "TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID", "GLOO_SOCKET_IFNAME",
+           "NCCL_SOCKET_IFNAME")  # fmt: skip
+"""What players need to find each other where several compute one run."""
+NAMES = (
+    "/sys/class/net",
+    "/sys/bus/pci",
+    "/sys/devices",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+)
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf",
           "/etc/localtime", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/driver",
           "/sys/devices/system", "/dev/null", "/dev/urandom", "/dev/random")  # fmt: skip
@@ -55,6 +71,7 @@ class Recipe:
         base: the plan of the composition alone.
         threads: with how many to compute.
         with_canary: say a hash of one forward too, by which a decoder knows the encoder's arithmetic.
+        processes: how many players compute it together, one for each that ``torchrun`` started.
         allow_read: further files and folders that strategies may read while they are loaded.
     """
 
@@ -68,12 +85,14 @@ class Recipe:
     base: bool = False
     allow_noncausal: bool = False
     with_canary: bool = False
+    processes: int = 1
     allow_read: tuple[Path, ...] = ()
 
     def to_json(self) -> bytes:
         """For the player."""
         content = {name: value for name, value in asdict(self).items() if name not in ("model_files", "allow_read")}
         readable = [*_program(), *self.model_files, *self.allow_read, *_devices(self.device)]
+        readable += map(Path, NAMES) if self.processes > 1 else ()
         return json.dumps(content | {"readable": [str(path) for path in readable]}).encode()
 
 
@@ -193,7 +212,7 @@ class Player:
         if others:
             raise PluginError(f"{self._whose}: a strategy left {len(others)} processes running when it was loaded")
         odd = [what for what in descriptors(self.child.pid).values() if what not in self._known]
-        if odd:
+        if odd and self.recipe.processes == 1:
             raise PluginError(f"{self._whose}: a strategy keeps {odd[0]} open, which leads out of the player; close it"
                               " when it is loaded")  # fmt: skip
         shared = [one for one in shared_memory(self.child.pid) if SEGMENT not in one]
@@ -214,12 +233,7 @@ class Player:
         left = MOST_OUTPUT - self._passed_on
         self._passed_on += len(content)
         for line in content[: max(0, left)].decode(errors="replace").splitlines():
-            print(f"[{self._whose}] {printable(line)}", file=sys.stderr)
-
-
-def printable(line: str) -> str:
-    """The line without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+            print(f"[{self._whose}] {safe(line)}", file=sys.stderr)
 
 
 def _json(content: bytes) -> dict[str, Any]:
@@ -254,6 +268,8 @@ def _environment(recipe: Recipe) -> dict[str, str]:
     }
     if recipe.device == "cpu":
         fixed["CUDA_VISIBLE_DEVICES"] = ""
+    if recipe.processes > 1:
+        passed |= {name: value for name, value in os.environ.items() if name in TO_MEET}
     return passed | threads | fixed
 
 

@@ -1,4 +1,4 @@
-"""Reading a run record that somebody else may have written: every field has the kind that the record's classes declare."""
+"""Reading a run record that a stranger may have written: every field is of the kind that the classes declare."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -52,6 +50,8 @@ class Request:
         with_base: also score the plan alone, to compare with.
         folder: where ledgers and snapshots go; without it nothing is written and nothing can be resumed.
         resume: continue what an interrupted run of the same request left in ``folder``.
+        processes: how many processes carry out this request together, see :mod:`evaladapt.system.processes`.
+        writes: whether this process of them writes to ``folder``.
         patience: seconds that a player may take for one answer.
         allow_read: files and folders that strategies may read while they are loaded, beside what is installed.
     """
@@ -70,6 +70,8 @@ class Request:
     resume: bool = False
     device: str = "cpu"
     threads: int = field(default_factory=default_threads)
+    processes: int = 1
+    writes: bool = True
     patience: float = PATIENCE
     allow_read: tuple[Path, ...] = ()
     say: Callable[[str], None] = field(default=lambda _: None, compare=False)
@@ -86,22 +88,26 @@ class Request:
             device=device_named(self.device),
             threads=self.threads,
             base=base,
+            processes=self.processes,
             allow_read=self.allow_read,
         )
 
-    def identity(self, ready: Mapping[str, Any], tokens_sha256: str) -> str:
-        """Hash of everything that the ledger of a pass depends on; runs of one identity may continue each other."""
-        content = {
-            "model": ready["model"],
-            "tokens": tokens_sha256,
-            "composition": ready["composition"],
-            "settings": asdict(self.settings),
+    def facts(self, ready: Mapping[str, Any], tokens_sha256: str) -> dict[str, Any]:
+        """Everything that the ledger of a pass depends on; runs of the same facts may continue each other."""
+        members = {str(one["name"]): one for one in ready["composition"]}
+        return {
+            "model": ready["model"]["sha256"],
+            "text": tokens_sha256,
+            "strategies": list(members),
+            **{f"options of {name}": one["options"] for name, one in members.items()},
+            **{f"code of {name}": f"{one['version']} {one['code_sha256']}" for name, one in members.items()},
+            **asdict(self.settings),
             "boundaries": self.boundaries,
             "threads": self.threads,
+            "processes": self.processes,
             "device": ready["device"],
-            "environment": ready["versions"],
+            **ready["versions"],
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def level_named(name: str) -> Level:

@@ -80,7 +80,7 @@ class Session:
             self._twins.forked(batch, pid)
 
     def _answer(self, due: int, end: int) -> tuple[int, NDArray[np.float32]]:
-        """The distributions of a part, put together from the pieces they cross in, each copied before it is looked at."""
+        """The distributions of a part, from the pieces they cross in, each copied before it is looked at."""
         pieces: list[NDArray[np.float32]] = []
         first = at = due
         while True:

@@ -1,7 +1,7 @@
 """What a run needs to continue after a kill as if nothing had happened: its ledger on disk, and a snapshot beside it.
 
-A snapshot is one line of JSON and then bytes: the player's state, which nobody here reads, and the coder's. It belongs to
-the first lines of one ledger, by the hash of what they charged; the ledger is on the disk before the snapshot is. A
+A snapshot is one line of JSON and then bytes: the player's state, which nobody here reads, and the coder's. It belongs
+to the first lines of one ledger, by the hash of what they charged; the ledger is on the disk before the snapshot is. A
 ledger that is shorter than its snapshot all the same (a disk that lied) is begun again: the state is newer than what is
 charged, so it has seen targets that would be scored again.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from evaladapt.errors import EvaladaptError
 from evaladapt.judge.ledger import Ledger, LedgerFile
@@ -35,20 +36,25 @@ class Snapshot:
 
 
 class Journal:
-    """Ledger and snapshots of one pass in a folder; continues an earlier one of the same identity where asked to."""
+    """Ledger and snapshots of one pass in a folder; continues an earlier one of the same identity where asked to.
+
+    Of several processes that carry out one run, one ``writes``; the others read what they continue.
+    """
 
     def __init__(
         self,
         folder: Path,
         name: str,
-        identity: str,
+        facts: Mapping[str, Any],
         *,
         resume: bool = False,
+        writes: bool = True,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.file = LedgerFile(folder / f"{name}.ledger", identity)
+        self.file = LedgerFile(folder / f"{name}.ledger", facts)
         self.snapshot = folder / f"{name}.snapshot"
-        self._identity, self._resume, self._say = identity, resume, say
+        self._identity, self._resume, self._say = _identity(facts), resume, say
+        self.writes = writes
 
     def take_up(self, ledger: Ledger) -> Snapshot | None:
         """Bring a new ledger to the last snapshot, or begin its file.
@@ -56,6 +62,8 @@ class Journal:
         Raises:
             EvaladaptError: what is there belongs to another run, or is damaged.
         """
+        if self._resume and self.file.path.exists():
+            next(self.file.lines(), None)  # refuses a ledger of another run, and says what differs
         found = read_snapshot(self.snapshot, self._identity) if self._resume else None
         if found is None:
             self._begin_anew()
@@ -75,7 +83,8 @@ class Journal:
                 f"{self.snapshot} does not belong to {self.file.path}: the hash of what was charged differs. Remove"
                 " both to start over"
             )
-        self.file.cut(lines[-1].end_offset)
+        if self.writes:
+            self.file.cut(lines[-1].end_offset)
         return found
 
     def save(self, batches: int, ledger: Ledger, state: bytes, coder: CoderState) -> None:
@@ -88,6 +97,8 @@ class Journal:
         write_atomically(self.snapshot, [_packed(Snapshot(batches, ledger.digest, state, coder), self._identity)])
 
     def _begin_anew(self) -> None:
+        if not self.writes:
+            return
         self.snapshot.unlink(missing_ok=True)
         self.file.start()
 
@@ -122,6 +133,10 @@ def read_snapshot(path: Path, identity: str) -> Snapshot | None:
         return _unpacked(head, rest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise EvaladaptError(f"the snapshot {path} is damaged ({error}); remove it to start over") from error
+
+
+def _identity(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _packed(snapshot: Snapshot, identity: str) -> bytes:

@@ -28,7 +28,7 @@ from evaladapt.system.children import Seen, descriptors, group, shared_memory
 from evaladapt.system.wire import Wire, WireError
 
 GROUP_TARGETS = 1024
-"""A twin serves batches until they hold so many targets: a fork takes some ten milliseconds, asking it again nothing."""
+"""A twin serves batches until they hold so many targets: a fork takes some ten milliseconds."""
 LOOK_PATIENCE = 120.0
 ENDING_SECONDS = 5.0
 

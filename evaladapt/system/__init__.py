@@ -1,1 +1,13 @@
-"""What the machine gives, asked for in one place: installed distributions, files, processes."""
+"""What the machine gives, asked for in one place; every other room stands on this one.
+
+============ ============================================================
+entry_points installed distributions and what they offer
+files        files that are whole or not there, and strangers' files read
+locks        folders that one process at a time writes to
+strict_json  JSON and TOML with one reading
+text         strangers' strings made safe to print
+threads      how many threads compute
+processes    several processes at one task
+generators   seeds of random generators, by key
+============ ============================================================
+"""

@@ -60,7 +60,7 @@ def _program_folders() -> tuple[str, ...]:
 
 
 def _packages_needed() -> set[str]:
-    """Folders and modules of evaladapt's dependencies, and of theirs."""
+    """Folders and modules of evaladapt's dependencies, optional ones too, and of theirs."""
     found, waiting = set[str](), [OURS]
     seen = set(waiting)
     while waiting:
@@ -72,7 +72,8 @@ def _packages_needed() -> set[str]:
             found |= {file.parts[0] for file in one.files or () if file.parts[0] != ".."}
         for wanted in one.requires or ():
             name = re.split(r"[\s;<>=!~\[(]", wanted, maxsplit=1)[0].lower()
-            if "extra ==" not in wanted and name not in seen:
+            needed = "extra ==" not in wanted or one.metadata["Name"] == OURS
+            if needed and name not in seen:
                 seen.add(name)
                 waiting.append(name)
     return found

@@ -20,12 +20,18 @@ NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16
 X32_BIT = 0x40000000
 
 MAP_KIND, MAP_PRIVATE = 0x03, 0x02
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 FORK_FLAGS = 0x01200011
 """CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD: a fork as glibc makes it, sharing nothing with its parent."""
 THREAD_FLAGS = 0x003D0F00
 """Memory, files, signals and thread group shared: a thread as glibc makes it."""
 ADVICE = (4, 8, 14, 15, 21)
-"""MADV_DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, PAGEOUT: never DOFORK, by which a fork would inherit the answer segment."""
+"""MADV_DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, PAGEOUT: never DOFORK, by which forks would have the answer segment."""
 PRCTL = (1, 15, 16, 0x53564D41)
 """PR_SET_PDEATHSIG, PR_SET_NAME, PR_GET_NAME, PR_SET_VMA."""
 FCNTL = (1, 3)
@@ -39,121 +45,25 @@ ONLY: Mapping[str, tuple[int, tuple[int, ...]]] = {
 }
 """Calls that are allowed for some values of one argument."""
 
-PLAIN = [
-    "read",
-    "write",
-    "readv",
-    "writev",
-    "close",
-    "poll",
-    "ppoll",
-    "select",
-    "pselect6",
-    "mprotect",
-    "munmap",
-    "mremap",
-    "brk",
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "rt_sigreturn",
-    "sigaltstack",
-    "restart_syscall",
-    "futex",
-    "futex_waitv",
-    "set_robust_list",
-    "rseq",
-    "set_tid_address",
-    "membarrier",
-    "sched_yield",
-    "sched_getaffinity",
-    "getcpu",
-    "arch_prctl",
-    "clock_gettime",
-    "clock_getres",
-    "clock_nanosleep",
-    "nanosleep",
-    "gettimeofday",
-    "time",
-    "times",
-    "getrusage",
-    "getpid",
-    "gettid",
-    "getppid",
-    "getuid",
-    "geteuid",
-    "getgid",
-    "getegid",
-    "uname",
-    "getrandom",
-    "wait4",
-    "exit",
-    "exit_group",
-]
+PLAIN = _names(
+    "read write readv writev close poll ppoll select pselect6 mprotect munmap mremap brk rt_sigaction "
+    "rt_sigprocmask rt_sigreturn sigaltstack restart_syscall futex futex_waitv set_robust_list rseq "
+    "set_tid_address membarrier sched_yield sched_getaffinity getcpu arch_prctl clock_gettime clock_getres "
+    "clock_nanosleep nanosleep gettimeofday time times getrusage getpid gettid getppid getuid geteuid getgid "
+    "getegid uname getrandom wait4 exit exit_group"
+)
 
-TO_JOIN_PROCESSES = ["sendto", "recvfrom", "sendmsg", "recvmsg", "epoll_wait", "epoll_pwait", "epoll_ctl", "getsockopt"]
+TO_JOIN_PROCESSES = _names("sendto recvfrom sendmsg recvmsg epoll_wait epoll_pwait epoll_ctl getsockopt")
 """What gloo needs on connections that stand: for several players that compute one run together."""
 
-STRANGERS_MAY_NOT = [
-    "execve",
-    "execveat",
-    "socket",
-    "socketpair",
-    "connect",
-    "bind",
-    "listen",
-    "accept",
-    "accept4",
-    "ptrace",
-    "process_vm_readv",
-    "process_vm_writev",
-    "process_madvise",
-    "pidfd_open",
-    "pidfd_getfd",
-    "pidfd_send_signal",
-    "kill",
-    "tkill",
-    "rt_sigqueueinfo",
-    "rt_tgsigqueueinfo",
-    "kcmp",
-    "bpf",
-    "userfaultfd",
-    "io_uring_setup",
-    "io_uring_enter",
-    "io_uring_register",
-    "perf_event_open",
-    "open_by_handle_at",
-    "name_to_handle_at",
-    "shmget",
-    "shmat",
-    "shmctl",
-    "mq_open",
-    "msgget",
-    "semget",
-    "memfd_create",
-    "setns",
-    "unshare",
-    "mount",
-    "umount2",
-    "pivot_root",
-    "chroot",
-    "keyctl",
-    "add_key",
-    "request_key",
-    "sched_setaffinity",
-    "sched_setscheduler",
-    "setpriority",
-    "setpgid",
-    "setsid",
-    "personality",
-    "syslog",
-    "swapon",
-    "swapoff",
-    "reboot",
-    "init_module",
-    "finit_module",
-    "delete_module",
-    "kexec_load",
-]
+STRANGERS_MAY_NOT = _names(
+    "execve execveat socket socketpair connect bind listen accept accept4 ptrace process_vm_readv "
+    "process_vm_writev process_madvise pidfd_open pidfd_getfd pidfd_send_signal kill tkill rt_sigqueueinfo "
+    "rt_tgsigqueueinfo kcmp bpf userfaultfd io_uring_setup io_uring_enter io_uring_register perf_event_open "
+    "open_by_handle_at name_to_handle_at shmget shmat shmctl mq_open msgget semget memfd_create setns unshare "
+    "mount umount2 pivot_root chroot keyctl add_key request_key sched_setaffinity sched_setscheduler setpriority "
+    "setpgid setsid personality syslog swapon swapoff reboot init_module finit_module delete_module kexec_load"
+)
 
 
 def deny_list(architecture: Architecture) -> list[Instruction]:
@@ -198,7 +108,7 @@ def _answer(architecture: Architecture, name: str, action: int) -> list[Instruct
 
 
 def _made_visible(architecture: Architecture) -> list[Instruction]:
-    """``clone3`` hides its flags in memory, where no filter looks; told that it does not exist, glibc uses ``clone``."""
+    """``clone3`` hides its flags in memory, where no filter looks; told that there is none, glibc uses ``clone``."""
     return _answer(architecture, "clone3", _refused(errno.ENOSYS))
 
 

@@ -18,6 +18,8 @@ from typing import Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from evaladapt.errors import EvaladaptError, UsageError
 
@@ -211,10 +213,11 @@ def _announced() -> int:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
+def joined(device: torch.device, name: str = "") -> Iterator[Processes]:
     """The processes that ``torchrun`` started, joined for the block; without it this process alone.
 
-    ``device`` is where this process computes, as :func:`own_device` gives it.
+    ``device`` is where this process computes, as :func:`own_device` gives it. Where several groups are joined one after
+    the other through the same ``torchrun``, each has a ``name`` of its own.
 
     Raises:
         UsageError: the environment names several processes but not how to reach them.
@@ -227,7 +230,9 @@ def joined(device: torch.device) -> Iterator[Processes]:
         torch.cuda.set_device(device)
     _import_what_would_keep_the_group()
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=PrefixStore(name, store), rank=rank, world_size=count, timeout=PATIENCE)
     except ValueError as error:
         raise UsageError(
             f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the processes cannot be joined ({error}). Start them with:"

@@ -1,7 +1,8 @@
 """The seal: what a process can no longer ask of the system, for good, in all of its threads, root included.
 
-Two stages. :func:`before_strangers` comes before a stranger's code is imported: no new programs, no sockets, no looking
-into other processes, and, where the kernel has Landlock, files outside the installed program cannot be read.
+Two stages. :func:`restrict_files` and :func:`before_strangers` come before a stranger's code is imported: no new
+programs, no sockets, no looking into other processes, and, where the kernel has Landlock, files outside the installed
+program cannot be read.
 :func:`after_loading` is an allow list: reading and writing on the descriptors that exist, private memory, threads,
 forks, clocks. No file, pipe, socket or shared memory can be made or opened any more.
 
@@ -54,30 +55,34 @@ class Seal:
         """Whether a sealed process cannot get at a file, a socket or another process."""
         return SECCOMP in self.mechanisms
 
+    def and_then(self, later: Seal) -> Seal:
+        """Both, what came later first."""
+        names = dict.fromkeys((*later.mechanisms, *self.mechanisms))
+        return Seal(tuple(names), (*later.open, *self.open))
 
-def before_strangers(readable: Sequence[Path]) -> Seal:
-    """Refuse new programs, sockets and other processes and, with Landlock, every file that is not beneath ``readable``.
+
+def restrict_files(readable: Sequence[Path]) -> Seal:
+    """From now on no file can be read that is not beneath ``readable``, and none written, where there is Landlock.
 
     Must be called while the process has one thread: Landlock binds the caller and what it starts.
     """
+    if _architecture() is not None:
+        _refuse_new_privileges()
+        if _restrict_files(readable):
+            return Seal((LANDLOCK,))
+    return Seal((), ("no Landlock: while they are imported, strategies can read files of the machine",))
+
+
+def before_strangers() -> Seal:
+    """Refuse new programs, sockets and other processes."""
     architecture = _architecture()
-    if architecture is None:
-        return Seal((), (f"{sys.platform} on {platform.machine()} has no seal here before strategies are imported",))
-    _refuse_new_privileges()
-    mechanisms, left_open = [], []
-    if _restrict_files(readable):
-        mechanisms.append(LANDLOCK)
-    else:
-        left_open.append("no Landlock: while they are imported, strategies can read files of the machine")
-    if _install(architecture, deny_list(architecture)):
-        mechanisms.insert(0, SECCOMP)
-    else:
-        left_open.append("no seccomp: strategies can start programs and open connections")
-    return Seal(tuple(mechanisms), tuple(left_open))
+    if architecture is not None and _install(architecture, deny_list(architecture)):
+        return Seal((SECCOMP,))
+    return Seal((), ("no seccomp: while they are imported, strategies can start programs and open connections",))
 
 
 def after_loading(more: Sequence[str] = ()) -> Seal:
-    """Allow from now on what computing needs, the calls named in ``more``, and nothing that reaches out of the process."""
+    """Allow from now on what computing needs, the calls in ``more``, and nothing that reaches out of the process."""
     architecture = _architecture()
     if architecture is not None and _install(architecture, allow_list(architecture, more)):
         return Seal((SECCOMP,))

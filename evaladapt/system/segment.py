@@ -17,9 +17,8 @@ def new_segment(name: str, size: int) -> int:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create(name)
     else:
-        file = tempfile.TemporaryFile(prefix=name)
-        descriptor = os.dup(file.fileno())
-        file.close()
+        with tempfile.TemporaryFile(prefix=name) as file:
+            descriptor = os.dup(file.fileno())
     os.ftruncate(descriptor, size)
     return descriptor
 

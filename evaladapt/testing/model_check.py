@@ -186,10 +186,6 @@ def _roles(model: Backend, tokens: Tensor) -> Complaints:
     if set(roles) != set(weights):
         yield f"weight_roles and named_parameters differ in {sorted(set(roles) ^ set(weights))[:3]}"
         return
-    unknown = [name for name, role in roles.items() if role.roles == (OTHER,) and role.layer is not None
-               and weights[name].ndim == 2 and min(weights[name].shape) > 2]  # fmt: skip
-    if unknown:
-        yield f"matrices without a role: {', '.join(unknown[:3])}"
     layers = {role.layer for role in roles.values()} - {None}
     if layers != set(range(model.layers)):
         yield f"weights are in layers {sorted(cast(set[int], layers))}; the model says that it has {model.layers}"
@@ -239,8 +235,18 @@ def _lacks(model: Backend) -> Iterator[str]:
         yield "it is no torch module: strategies that train weights cannot use it"
     elif not roles_of(model):
         yield "it has no weight_roles: strategies choose its weights by name, and ttt.freeze is refused"
+    unknown = _without_role(model)
+    if unknown:
+        yield f"matrices without a role, which strategies that ask for roles leave alone: {', '.join(unknown[:3])}"
     if not isinstance(model, IncrementalBackend):
         yield "it has no cache (start_cache, extend): step mode, encoding and decoding read every row from its start"
+
+
+def _without_role(model: Backend) -> list[str]:
+    roles, weights = roles_of(model), dict(model.named_parameters())
+    matrices = [name for name, weight in weights.items() if weight.ndim == 2 and min(weight.shape) > 2]
+    return [name for name in matrices if name in roles and roles[name].roles == (OTHER,)
+            and roles[name].layer is not None]  # fmt: skip
 
 
 def _notes(tokenizer: Tokenizer | None) -> Iterator[str]:

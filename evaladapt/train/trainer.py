@@ -104,9 +104,10 @@ class Trainer:
         self._rounding = Rounding(self.model, plan)
         vocab, context = job.model.vocab_size, job.model.context
         self._loader = Loader(job.sources, vocab, job.settings.rows, context, job.seed)
-        pieces, tokens = job.tokenizer.piece_bytes, job.settings.validation_tokens
+        tokens = job.settings.validation_tokens
         self._held_out = [
-            held_out(source.name, read_source(source, "val", vocab), context, tokens, pieces) for source in job.sources
+            held_out(source.name, read_source(source, "val", vocab), context, tokens, job.tokenizer)
+            for source in job.sources
         ]
         self._position = _Position()
         self._stop_signal = 0

@@ -1,7 +1,8 @@
 """Bits per byte of held-out shards, as the trainer watches it.
 
 Windows of the model's context lie side by side, so each begins without a past: the figure is a little above what a
-sliding evaluation gives. Tokens come from ``val_*.bin``; bytes from the tokenizer's table.
+sliding evaluation gives. Tokens come from ``val_*.bin``; bytes are counted as in a run
+(:func:`~evaladapt.data.accounting.byte_lengths`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from evaladapt.data.accounting import byte_lengths
 from evaladapt.data.shards import ShardTokens
+from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.errors import DataError
 from evaladapt.model.transformer import Transformer
 
@@ -30,16 +33,18 @@ class HeldOut:
     text_bytes: int
 
 
-def held_out(name: str, shards: list[ShardTokens], context: int, tokens: int, piece_bytes: list[bytes]) -> HeldOut:
-    """The first ``tokens`` tokens of the shards, or what there is, as whole windows."""
-    windows = [
-        shard[start : start + context + 1] for shard in shards for start in range(0, len(shard) - context, context)
-    ]
+def held_out(name: str, shards: list[ShardTokens], context: int, tokens: int, tokenizer: Tokenizer) -> HeldOut:
+    """The first ``tokens`` tokens of the shards, or what there is, as whole windows; bytes are counted as in a run."""
+    windows, sizes = [], []
+    for shard in shards:
+        lengths = byte_lengths(shard, tokenizer)
+        for start in range(0, len(shard) - context, context):
+            windows.append(shard[start : start + context + 1])
+            sizes.append(int(lengths[start + 1 : start + context + 1].sum()))
     if not windows:
         raise DataError(f"{name}: no val shard has {context + 1} tokens, enough for one window. Hold out more text.")
-    kept = np.stack(windows[: max(1, tokens // context)]).astype(np.int64)
-    lengths = np.array([len(piece) for piece in piece_bytes], dtype=np.int64)
-    return HeldOut(name, kept, int(lengths[kept[:, 1:]].sum()))
+    count = max(1, tokens // context)
+    return HeldOut(name, np.stack(windows[:count]).astype(np.int64), sum(sizes[:count]))
 
 
 @torch.no_grad()

@@ -13,13 +13,13 @@ Needs the extra: pip install "evaladapt[hf]"
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.errors import DataError, EvaladaptError, ModelError
 from evaladapt.model.families import Opened
+from evaladapt.system.strict_json import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -120,28 +120,14 @@ def _weights(folder: Path) -> list[Path]:
 
 def _of_folder(folder: Path) -> Tokenizer:
     config = _object(folder / CONFIG)
-    config = config.get("text_config", config) | {k: v for k, v in config.items() if k.endswith("_token_id")}
     if not (folder / TOKENIZER).is_file():
         from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 
         return SentencePieceTokenizer.load(folder / SENTENCEPIECE)
-    from evaladapt.data.tokenizers.huggingface import HuggingFaceTokenizer, opening_token
+    from evaladapt.data.tokenizers.huggingface import open_tokenizer_json
 
-    content = (folder / TOKENIZER).read_bytes()
-    settings = _object(folder / TOKENIZER_CONFIG) if (folder / TOKENIZER_CONFIG).is_file() else {}
-    ids = (
-        opening_token(content, _spelled(settings.get("bos_token"))),
-        _first(config.get("bos_token_id")),
-        opening_token(content, _spelled(settings.get("eos_token"))),
-        _first(config.get("eos_token_id")),
-    )
-    opening = next((index for index in ids if index is not None), None)
-    if opening is None:
-        raise DataError(
-            "neither the tokenizer nor the configuration names a BOS or an end-of-text token, and every document has to"
-            f' open with one. Say which token it is: "bos_token" in {TOKENIZER_CONFIG}'
-        )
-    return HuggingFaceTokenizer(content, opening, config.get("vocab_size"))
+    of_the_text = {**config, **config.get("text_config", {})}
+    return open_tokenizer_json(folder / TOKENIZER, of_the_text.get("vocab_size"), of_the_text)
 
 
 def _of_gguf(source: Source) -> Tokenizer:
@@ -159,22 +145,10 @@ def _of_gguf(source: Source) -> Tokenizer:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ModelError(f"{path} holds no JSON object.")
     return content
-
-
-def _spelled(token: Any) -> str | None:
-    """A token in a tokenizer_config.json is a string, an object with its content, or null."""
-    return token.get("content") if isinstance(token, dict) else token
-
-
-def _first(index: Any) -> int | None:
-    return index[0] if isinstance(index, list) and index else index if isinstance(index, int) else None
 
 
 def _extra_is_missing(where: str, error: ImportError) -> ModelError:

@@ -10,6 +10,7 @@ from evaladapt.codec.text import text_from_bytes
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine import loop
+from evaladapt.system.threads import threads
 from tests.codec.contents import CONTENTS
 from tests.codec.files import WORDS, KilledError, killer
 

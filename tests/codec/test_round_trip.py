@@ -9,7 +9,7 @@ from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import encode
 from evaladapt.codec.text import text_from_bytes, text_from_stream
 from evaladapt.contract.composition import compose
-from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.building import stream_from_documents
 from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
 from evaladapt.judge.inline import InlineRun

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evaladapt.codec.problems import CodecError
 from evaladapt.codec.text import Spelling, blank_text, bytes_from_tokens, text_from_bytes, text_from_stream
-from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.building import stream_from_documents
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer, train_tokenizer
 
 TOKENIZER = train_tokenizer(["Some words, and some words more.\n" * 20], 300)

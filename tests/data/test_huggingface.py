@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaladapt.data.accounting import byte_lengths
-from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.building import stream_from_documents
 from evaladapt.data.tokenizers.raw_bytes import RawBytes
 from evaladapt.data.tokenizers.trial import first_changed
 from evaladapt.errors import DataError
 
 tokenizers = pytest.importorskip("tokenizers", reason="the extra hf is not installed")
 
-from evaladapt.data.tokenizers.huggingface import HuggingFaceTokenizer, opening_token  # noqa: E402
+from evaladapt.data.tokenizers.huggingface import HuggingFaceTokenizer  # noqa: E402
 
 WORDS = ["the cat sat on the mat", "  and the dog\n\nran to 1,000 cats", "été naïve 😀 the end"] * 3
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"])) | st.text(alphabet=list(" \n\tate▁Ġ<s>|\u0301😀\0"))
@@ -127,11 +127,6 @@ def test_ids_beyond_the_tokenizer_stand_for_nothing():
     assert 309 in tokenizer.special_ids
     with pytest.raises(DataError, match="do not belong together"):
         HuggingFaceTokenizer(BYTE_LEVEL, 0, vocab_size=20)
-
-
-def test_what_opens_a_document_is_the_first_name_that_there_is():
-    assert opening_token(BYTE_LEVEL, None, "<s>", "<|end|>") == 0
-    assert opening_token(BYTE_LEVEL, "<s>") is None
 
 
 def test_other_decoders_and_other_files_are_refused():

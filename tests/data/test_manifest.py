@@ -9,7 +9,7 @@ from evaladapt.data.manifest import read_manifest, refuse_trained_text, train_fi
 from evaladapt.data.overlap import fingerprint
 from evaladapt.data.prepare import prepare
 from evaladapt.data.selection import Plan
-from evaladapt.data.shards import stream_from_shards
+from evaladapt.data.shard_stream import stream_from_shards
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.errors import DataError
 from tests.data.models import other_tokenizer
@@ -54,7 +54,7 @@ def test_another_tokenizer_than_the_manifest_names_is_refused(folder: Path, toke
 
 
 def test_a_manifest_does_not_speak_for_shards_that_it_does_not_list(folder: Path, tokenizer: Tokenizer) -> None:
-    manifest = {"format": "evaladapt-shards-1", "splits": {}, "tokenizer": {"sha256": "x"}}
+    manifest = {"format": "evaladapt-shards-1", "splits": {}, "tokenizer": {"sha256": "x", "file": "x.model"}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert stream_from_shards([folder / "val_000000.bin"], tokenizer).targets > 1
 

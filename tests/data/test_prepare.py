@@ -14,7 +14,7 @@ from evaladapt.data.default_text import default_documents
 from evaladapt.data.overlap import fingerprint
 from evaladapt.data.prepare import prepare
 from evaladapt.data.selection import Plan
-from evaladapt.data.shards import stream_from_shards
+from evaladapt.data.shard_stream import stream_from_shards
 from evaladapt.data.stream import documents_from_tokens
 from evaladapt.data.text import read_documents
 from evaladapt.data.tokenizer import Tokenizer
@@ -88,7 +88,7 @@ def test_duplicates_and_excluded_documents_are_left_out_and_counted(plan: Plan, 
     source = write_lines(tmp_path / "a.jsonl", [*documents, "document  number\n3"])
     unseen = write_lines(tmp_path / "unseen.jsonl", ["document number 5 ", "something else"])
     plan = replace(plan, inputs=(source,), exclude=(unseen,))
-    assert prepare(plan)["left_out"] == {"duplicates": 1, "excluded": 1}
+    assert prepare(plan)["left_out"] == {"duplicates": 1, "excluded": 1, "empty": 0}
     assert sorted(written(plan, "train") + written(plan, "val")) == sorted(set(documents) - {"document number 5"})
 
 

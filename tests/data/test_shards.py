@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaladapt.data.shards import HEADER_BYTES, read_shard, read_shards, stream_from_shards, write_shard, write_shards
-from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.building import stream_from_documents
+from evaladapt.data.shard_stream import stream_from_shards
+from evaladapt.data.shards import HEADER_BYTES, read_shard, read_shards, write_shard, write_shards
 from evaladapt.data.text import read_documents
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer

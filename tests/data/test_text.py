@@ -38,9 +38,9 @@ def test_unicode_line_separators_do_not_end_a_json_line(tmp_path: Path) -> None:
         ("a.txt", b"\x00\xff\xfe binary", "is a binary file"),
         ("a.txt", b"one\ntwo \xe9t\xe9", r"not valid UTF-8: byte 0xe9 at offset 8 \(line 2\)"),
         ("a.jsonl", b'{"text": "a"}\n{"text": ', "line 2: not JSON"),
-        ("a.jsonl", b'{"body": "a"}', r"line 1: no text in it.*\['body'\]"),
+        ("a.jsonl", b'{"body": "a"}', "line 1: no text in it: no field 'text'. It has 'body'.*--text-field NAME"),
         ("a.jsonl", b'{"text": 3}', "line 1: no text in it"),
-        ("a.jsonl", b'["text"]', "line 1: no text in it.*list"),
+        ("a.jsonl", b'["text"]', "line 1: no text in it.*an array"),
         ("a.jsonl", b'{"prefix": "a"}', "line 1: no text in it"),
         ("a.jsonl", b'{"text": ""}\n', "holds no text"),
         ("a.jsonl", b'{"text": "\\ud800"}', "line 1: holds a lone surrogate"),
@@ -68,7 +68,14 @@ def test_a_folder_is_not_a_text(tmp_path: Path) -> None:
 def test_pieces_join_to_the_text_and_end_at_line_ends(text: str, size: int) -> None:
     pieces = split_document(text, size)
     assert "".join(pieces) == text
-    assert all(piece.endswith("\n") and len(piece) >= size for piece in pieces[:-1])
+    for piece in pieces[:-1]:
+        assert size <= len(piece) < 2 * size + 2
+        assert piece.endswith("\n") or "\n" not in piece[size - 1 :]
+
+
+@pytest.mark.parametrize(("text", "sizes"), [("x" * 100, [40, 40, 20]), ("word " * 20, [40, 40, 20])])
+def test_a_text_of_one_line_is_cut_too(text: str, sizes: list[int]) -> None:
+    assert [len(piece) for piece in split_document(text, 40)] == sizes
 
 
 def test_a_blank_line_is_preferred() -> None:

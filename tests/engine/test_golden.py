@@ -4,7 +4,7 @@ import pytest
 
 from evaladapt.artifact import find_artifact, read_artifact
 from evaladapt.contract.composition import compose
-from evaladapt.data.stream import stream_from_documents
+from evaladapt.data.building import stream_from_documents
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.loop import Settings
 from evaladapt.judge.inline import InlineRun

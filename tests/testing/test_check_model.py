@@ -51,6 +51,11 @@ def nothing_known(self):
     return {name: WeightRole(("other",), role.layer) for name, role in Transformer.weight_roles(self).items()}
 
 
+def odd_names(self):
+    roles = Transformer.weight_roles(self)
+    return roles | {name: WeightRole(("other",), 0) for name in roles if "blocks.0" in name}
+
+
 def capped_elsewhere(self, tokens):
     return 2 * Transformer.forward(self, tokens)
 
@@ -66,7 +71,7 @@ CASES = {
     "states continued from the cache differ": {"extend": forgets},
     "weight_roles and named_parameters differ": {"weight_roles": one_role_less},
     "the model says that it has 2": {"weight_roles": first_layer_only},
-    "matrices without a role": {"weight_roles": nothing_known},
+    "no weight has the role embedding": {"weight_roles": nothing_known},
     "other logits than head": {"forward": capped_elsewhere},
     "gradients: RuntimeError": {"forward": detached},
     "hidden gives shape": {"hidden": lambda self, tokens: Transformer.hidden(self, tokens)[:, 1:]},
@@ -95,6 +100,9 @@ def test_what_a_model_leaves_out_is_told_with_what_it_costs():
     lacks = check_model(ToyModel(8)).lacks
     assert any("weight_roles" in one and "ttt.freeze is refused" in one for one in lacks)
     assert any("cache" in one for one in lacks)
+    (lacks,) = check_model(broken(weight_roles=odd_names)).lacks
+    assert "matrices without a role" in lacks
+    assert "blocks.0.attention.query" in lacks
 
 
 def test_an_artifact_is_checked_with_its_tokenizer(tiny_artifact):

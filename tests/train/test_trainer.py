@@ -114,7 +114,7 @@ def test_the_finished_file_holds_the_averaged_weights_that_were_validated(make_j
     assert any(not torch.equal(finished.tensors[name], checkpoint[f"weights/{name}"]) for name in finished.tensors)
     model = transformer_from_tensors(finished.model_config, finished.tensors)
     shards = read_source(job.sources[0], "val", job.tokenizer.vocab_size)
-    data = held_out("web", shards, job.model.context, 10**6, job.tokenizer.piece_bytes)
+    data = held_out("web", shards, job.model.context, 10**6, job.tokenizer)
     assert bits_per_byte(model, data, torch.device("cpu")) == pytest.approx(result.val_bpb["web"], rel=1e-6)
     assert finished.facts["val_bpb"] == result.val_bpb
     assert (job.out / "tokenizer.model").read_bytes() == job.tokenizer.model_bytes

@@ -22,6 +22,8 @@ def _bytes(bench: Bench) -> Finding:
     stream = bench.subject.stream
     if stream.tokenizer is None:
         return bench.not_covered("C2", "BYTES", f"{stream.name} was made without a tokenizer")
+    if stream.bytes_from:
+        return bench.not_covered("C2", "BYTES", f"the bytes are those of {stream.bytes_from}, not the tokens'")
     documents = list(documents_from_tokens(stream.tokens, stream.tokenizer))
     size, digest = sum(map(len, documents)), hash_documents(documents)
     counted = int(stream.byte_lengths.sum())

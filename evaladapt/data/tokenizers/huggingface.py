@@ -15,19 +15,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaladapt.data.text import read_bytes
 from evaladapt.data.tokenizer import TokenIds, Tokenizer, refuse_surrogates
 from evaladapt.errors import DataError
+from evaladapt.system.strict_json import read_json
 
 if TYPE_CHECKING:
     import tokenizers
 
+SETTINGS = "tokenizer_config.json"
 SPACE_MARK = "\u2581"
 BYTE_PIECE_LENGTH = len("<0x00>")
 
@@ -37,7 +41,7 @@ class HuggingFaceTokenizer(Tokenizer):
 
     Args:
         content: of the file.
-        bos_id: what opens a document; see :func:`opening_token`.
+        bos_id: what opens a document; :func:`open_tokenizer_json` finds it.
         vocab_size: of the model, where it has more ids than the tokenizer; ids above stand for nothing.
 
     Raises:
@@ -128,14 +132,47 @@ class HuggingFaceTokenizer(Tokenizer):
         return piece.replace(SPACE_MARK, " ").encode("utf-8")
 
 
-def opening_token(content: bytes, *names: str | None) -> int | None:
-    """The id of the first of ``names`` that is a token of this ``tokenizer.json``."""
+def open_tokenizer_json(
+    path: Path, vocab_size: int | None = None, config: Mapping[str, Any] | None = None
+) -> HuggingFaceTokenizer:
+    """Read a ``tokenizer.json`` with the ``tokenizer_config.json`` beside it, if there is one.
+
+    What opens a document is the first that there is of: the BOS of the tokenizer's settings, the ``bos_token_id`` of
+    the model's ``config``, and then the same two of EOS, which models without a BOS saw between documents.
+
+    Raises:
+        DataError: it cannot be used, or nothing opens a document.
+    """
+    content, settings = read_bytes(path), _settings(path.with_name(SETTINGS))
     model = _parsed(content)
-    for name in names:
-        index = model.token_to_id(name) if name else None
-        if index is not None:
-            return int(index)
-    return None
+    ids = (
+        _id_of(model, settings.get("bos_token")),
+        _first((config or {}).get("bos_token_id")),
+        _id_of(model, settings.get("eos_token")),
+        _first((config or {}).get("eos_token_id")),
+    )
+    opening = next((index for index in ids if index is not None), None)
+    if opening is None:
+        raise DataError(
+            f"{path}: nothing names a BOS or an end-of-text token, and every document has to open with one. Say which"
+            f' token it is, in {SETTINGS} beside it: {{"bos_token": "..."}}'
+        )
+    return HuggingFaceTokenizer(content, opening, vocab_size)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    settings = read_json(path) if path.is_file() else {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _id_of(model: tokenizers.Tokenizer, token: Any) -> int | None:
+    """A token in the settings is a string, an object with its content, or null."""
+    spelled = token.get("content") if isinstance(token, dict) else token
+    return model.token_to_id(spelled) if isinstance(spelled, str) else None
+
+
+def _first(index: Any) -> int | None:
+    return index[0] if isinstance(index, list) and index else index if isinstance(index, int) else None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +55,10 @@ class RawBytes(Tokenizer):
     def special_ids(self) -> frozenset[int]:
         """All that are no byte."""
         return frozenset(range(self._size)) - frozenset(range(self._first, self._first + BYTES))
+
+    def chunks(self, blocks: Iterable[str]) -> Iterator[str]:
+        """The blocks: a byte is a token wherever it stands."""
+        yield from blocks
 
     def encode(self, text: str) -> TokenIds:
         """The UTF-8 bytes of the text.

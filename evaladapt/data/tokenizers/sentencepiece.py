@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 
-from evaladapt.data.text import read_bytes, split_document
+from evaladapt.data.text import read_bytes
 from evaladapt.data.tokenizer import TokenIds, Tokenizer, refuse_surrogates
-from evaladapt.data.tokenizers.sentencepiece_model import normalizer_spec
+from evaladapt.data.tokenizers.sentencepiece_model import made_of_pieces, normalizer_spec
 from evaladapt.errors import DataError
 
 SPACE_MARK = "\u2581"
@@ -39,6 +39,7 @@ class SentencePieceTokenizer(Tokenizer):
         try:
             self._model.LoadFromSerializedProto(model_bytes)
             self._normalizer = normalizer_spec(model_bytes)
+            self._made_of_pieces = made_of_pieces(model_bytes)
         except (RuntimeError, ValueError) as error:
             raise DataError(f"Not a sentencepiece model: {error}") from error
         if self.bos_id < 0:
@@ -123,9 +124,39 @@ class SentencePieceTokenizer(Tokenizer):
         return [ids[value] for value in range(256)] if len(ids) == 256 else None
 
     @cached_property
-    def _newline_separates(self) -> bool:
-        """Whether no piece reaches over a line break, so that text cut after one has the same tokens as uncut text."""
-        return not any(b"\n" in piece and piece != b"\n" for piece in self.piece_bytes)
+    def _joined_pairs(self) -> frozenset[str]:
+        """Every two characters that stand side by side in some piece; between any others a text has a token's end."""
+        spelled = (piece.replace(SPACE_MARK, " ") for piece in self.pieces)
+        return frozenset(piece[at : at + 2] for piece in spelled for at in range(len(piece) - 1))
+
+    def chunks(self, blocks: Iterable[str]) -> Iterator[str]:
+        """Stretches of about 65,536 characters, each ending between two characters that no piece holds together.
+
+        BPE merges into pieces only, so no token changes. A unigram model's best path is a sum of rounded numbers: in a
+        document of several stretches, near ties may fall otherwise than sentencepiece's. A model that rewrites text, or
+        is made of whole words, gets the document whole.
+        """
+        if not (self._normalizer.identity and self._byte_ids and self._made_of_pieces):
+            yield "".join(blocks)
+            return
+        held, wanted = "", CHUNK_CHARS
+        for block in blocks:
+            for start in range(0, len(block), CHUNK_CHARS):
+                held += block[start : start + CHUNK_CHARS]
+                while len(held) > wanted:
+                    cut = self._last_cut(held, wanted)
+                    if cut:
+                        yield held[:cut]
+                        held = held[cut:]
+                    wanted = CHUNK_CHARS if cut else wanted + CHUNK_CHARS
+        if held:
+            yield held
+
+    def _last_cut(self, text: str, end: int) -> int:
+        """The last place in the chunk before ``end`` that no piece reaches over; 0 where there is none."""
+        pairs = self._joined_pairs
+        places = range(end, max(0, end - CHUNK_CHARS), -1)
+        return next((at for at in places if text[at - 1 : at + 1] not in pairs), 0)
 
     def encode(self, text: str) -> TokenIds:
         """Token ids of one document, int32, without BOS.
@@ -140,12 +171,11 @@ class SentencePieceTokenizer(Tokenizer):
             return np.asarray(self._model.encode(text), dtype=np.int32)
         mark = np.array([self._byte_ids[value] for value in SPACE_MARK.encode("utf-8")], dtype=np.int32)
         arrays: list[TokenIds] = []
-        for number, part in enumerate(text.split(SPACE_MARK)):
-            if number:
-                arrays.append(mark)
-            chunks = split_document(part, CHUNK_CHARS) if self._newline_separates else [part]
-            arrays += [np.asarray(self._model.encode(chunk), dtype=np.int32) for chunk in chunks]
-        return np.concatenate(arrays) if arrays else np.zeros(0, dtype=np.int32)
+        for chunk in self.chunks([text]):
+            for number, part in enumerate(chunk.split(SPACE_MARK)):
+                arrays += [mark] if number else []
+                arrays.append(np.asarray(self._model.encode(part), dtype=np.int32))
+        return arrays[0] if len(arrays) == 1 else np.concatenate([np.zeros(0, dtype=np.int32), *arrays])
 
 
 def train_tokenizer(documents: Iterable[str], vocab_size: int) -> SentencePieceTokenizer:

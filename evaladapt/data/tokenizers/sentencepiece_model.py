@@ -1,9 +1,9 @@
 """The few fields of a sentencepiece model file that the Python wrapper does not show.
 
 The file is a protocol buffer (sentencepiece_model.proto of the sentencepiece project): message ModelProto holds the
-NormalizerSpec in field 3, whose fields 2 to 5 say what happens to a text before it is cut into pieces. Read here by
-hand, so that protobuf is no dependency. ``sentencepiece`` asks this to know what a model does
-to text.
+NormalizerSpec in field 3, whose fields 2 to 5 say what happens to a text before it is cut into pieces, and the
+TrainerSpec in field 2, whose field 3 is the kind of model. Read here by hand, so that protobuf is no dependency.
+``sentencepiece`` asks this to know what a model does to text and where a long text may be cut.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_MODEL_NORMALIZER = 3
+_MODEL_TRAINER, _MODEL_NORMALIZER = 2, 3
+_TRAINER_MODEL_TYPE = 3
+_UNIGRAM, _BPE = 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -47,6 +49,18 @@ def normalizer_spec(model: bytes) -> NormalizerSpec:
                 escape_whitespaces=bool(found.get(5, True)),
             )
     return NormalizerSpec()
+
+
+def made_of_pieces(model: bytes) -> bool:
+    """Whether the model joins characters into pieces (unigram, the proto file's default, or BPE), not whole words.
+
+    Raises:
+        ValueError: the bytes are no protocol buffer.
+    """
+    for number, value in _fields(model):
+        if number == _MODEL_TRAINER and isinstance(value, bytes):
+            return dict(_fields(value)).get(_TRAINER_MODEL_TYPE, _UNIGRAM) in (_UNIGRAM, _BPE)
+    return True
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:

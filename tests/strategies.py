@@ -148,5 +148,53 @@ class SharedBias(Honest):
         pass
 
 
+class Spy(Honest):
+    """Keeps every past and query it is handed."""
+
+    capabilities = Capabilities(stage=Stage.LOGITS, reads=frozenset({"logits", "hidden"}))
+
+    def __init__(self, options):
+        self.pasts, self.queries = [], []
+        Spy.last = self
+
+    @hookimpl
+    def adapt(self, past):
+        self.pasts.append(past)
+
+    @hookimpl
+    def transform_logits(self, logits, query):
+        self.queries.append(query)
+        return logits
+
+
+class SharedSpy(Spy):
+    capabilities = Capabilities(stage=Stage.LOGITS, scope="stream", reads=frozenset({"logits"}))
+
+
+class PeekingSpy(Spy):
+    capabilities = Capabilities(stage=Stage.LOGITS, peeks=True, reads=frozenset({"logits", "hidden"}))
+
+
+class Hedge(Honest):
+    """Bayesian weights over the trail, updated after every target."""
+
+    capabilities = Capabilities(stage=Stage.PROBS, scope="stream", reads=frozenset({"trail"}))
+
+    @hookimpl
+    def begin(self):
+        self.weights = None
+
+    @hookimpl
+    def mix(self, logprobs, query):
+        if self.weights is None:
+            self.weights = torch.zeros(len(query.trail), dtype=torch.float64)
+        weights = torch.log_softmax(query.fold(lambda state, charges: state + charges, self.weights), dim=-1)
+        return torch.logsumexp(torch.stack(query.trail, dim=-1).double() + weights.unsqueeze(-2), dim=-1).float()
+
+    @hookimpl
+    def observe(self, scored):
+        self.weights = scored.trail.sum(dim=1) + (0.0 if self.weights is None else self.weights)
+
+
 WINDOW_SCOPE = (HiddenShift, WindowBias)
 EVERY_KIND = (Train, HiddenShift, WindowBias, SharedBias, StreamUnigram)

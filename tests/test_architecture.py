@@ -1,4 +1,4 @@
-"""Imports run downwards only: cli, bench, testing, then audit, codec, train, engine, and so on down to system."""
+"""Imports run downwards only: cli, bench, testing, then audit and codec, judge, train, engine, down to system."""
 
 import ast
 import subprocess
@@ -19,7 +19,9 @@ BELOW = {
     "calibration": {"errors", "system", "data", "model"},
 }
 BELOW["engine"] = {"errors", "system", "data", "model", "artifact", "contract"}
-BELOW["train"] = BELOW["codec"] = BELOW["audit"] = {*BELOW["engine"], "engine", "toolbox"}
+BELOW["train"] = {*BELOW["engine"], "engine", "toolbox"}
+BELOW["judge"] = {*BELOW["engine"], "engine"}
+BELOW["codec"] = BELOW["audit"] = {*BELOW["judge"], "judge", "toolbox"}
 BELOW["testing"] = {*BELOW["audit"], "audit"}
 BELOW["bench"] = {*BELOW["audit"], "audit", "codec", "train", "testing", "calibration"}
 BELOW["cli"] = {*BELOW["bench"], "bench"}
@@ -66,6 +68,38 @@ def test_the_core_imports_no_strategy():
     for path in files_of(ROOT / "evaladapt"):
         strangers = {name for name in imported_modules(path) if name.split(".")[0] in PLUGIN_PACKAGES}
         assert not strangers, f"{path.relative_to(ROOT)} imports {sorted(strangers)}"
+
+
+def reached_from(module: str) -> set[str]:
+    """Every module of evaladapt that importing ``module`` can lead to, also inside functions."""
+    found, waiting = set[str](), [module]
+    while waiting:
+        name = waiting.pop()
+        path = ROOT.joinpath(*name.split("."))
+        place = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in found or not name.startswith("evaladapt") or not place.exists():
+            continue
+        found.add(name)
+        waiting += [name.rpartition(".")[0], *imported_modules(place)]
+    return found
+
+
+def test_nothing_of_the_judge_can_be_reached_from_a_player():
+    reached = reached_from("evaladapt.engine.player")
+    assert {"evaladapt.engine.loop", "evaladapt.system.seal", "evaladapt.contract.composition"} <= reached
+    assert not {name for name in reached if rooms_of({name}) & {"judge", "audit", "codec", "cli", "testing", "bench"}}
+
+
+@pytest.mark.parametrize("family", PLUGIN_PACKAGES)
+def test_the_judge_imports_no_strategy_and_no_family(family):
+    """Not while it is imported; the model is opened and the strategies are composed by the player."""
+    code = (
+        "import sys, importlib, pathlib, evaladapt.judge as judge;"
+        "[importlib.import_module(f'evaladapt.judge.{one.stem}') for one in pathlib.Path(judge.__file__).parent.glob('*.py')];"
+        f"sys.exit(any(name.split('.')[0] == {family!r} for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("package", PLUGIN_PACKAGES)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from evaladapt.data.stream import TokenStream
+from evaladapt.engine.source import Text, TextShape
 from evaladapt.model.config import ModelConfig
 from evaladapt.model.transformer import Transformer
 
@@ -48,3 +49,11 @@ def random_stream(lengths: tuple[int, ...] = (37, 25), seed: int = 0, vocabulary
     """Documents of random tokens that are neither BOS nor filler."""
     generator = np.random.default_rng(seed)
     return stream_of(*(generator.integers(2, vocabulary, size).tolist() for size in lengths))
+
+
+def known_text(stream: TokenStream) -> Text:
+    """The stream as an engine has it that was told all of it."""
+    starts = np.flatnonzero(np.diff(stream.documents, prepend=-1)).tolist()
+    text = Text(TextShape(stream.name, stream.targets, int(stream.tokens[0]), tuple(starts)))
+    text.learn(0, stream.tokens)
+    return text

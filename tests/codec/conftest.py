@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from evaladapt.engine.frozen import load_frozen
+from evaladapt.model.families import open_model
 
 
 @pytest.fixture(scope="session")
-def frozen(tiny_artifact):
-    return load_frozen(tiny_artifact, torch.device("cpu"))
+def opened(tiny_artifact):
+    return open_model(str(tiny_artifact), torch.device("cpu"))

@@ -15,7 +15,7 @@ from evaladapt.errors import UsageError
 from evaladapt.judge.inline import InlineRun
 from tests.codec.contents import CONTENTS
 from tests.codec.files import SLIDING, WORDS, encode_with, round_trip
-from tests.engine.test_loop import Hedge
+from tests.strategies import Hedge
 from tests.strategies import EVERY_KIND, DocumentUnigram, StreamUnigram, WindowBias
 
 OVERHEAD_LIMIT = 200
@@ -87,7 +87,7 @@ def test_options_and_seed_travel_with_the_file(frozen, tmp_path):
 
 def test_a_strategy_that_peeks_cannot_be_encoded(frozen, tmp_path):
     from evaladapt.testing.compositions import composition_of
-    from tests.engine.test_loop import PeekingSpy
+    from tests.strategies import PeekingSpy
 
     text = text_from_bytes(b"words", frozen.tokenizer, "x")
     with pytest.raises(UsageError, match="peekingspy peeks"):

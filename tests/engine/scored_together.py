@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.contract.composition import Composition, compose
-from evaladapt.engine import loop
 from evaladapt.engine.loop import Settings
+from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.snapshot import Journal
 from evaladapt.system.processes import Processes, joined
@@ -126,7 +127,7 @@ def score(line: str, processes: Processes) -> Scored:
 
 def resume(line: str, processes: Processes, folder: Path) -> float:
     """Nats of a run that every process leaves after four batches and takes up again from the snapshot."""
-    loop.SNAPSHOT_SECONDS = 0.0
+    charging.SNAPSHOT_SECONDS = 0.0
     left = 4
 
     def leave(done, total):
@@ -135,15 +136,18 @@ def resume(line: str, processes: Processes, folder: Path) -> float:
         if not left:
             raise InterruptedError
 
-    def engine(progress=None, **journal):
-        kept = Journal(folder, "run", "one", **journal)
-        return InlineRun(tiny_model(), STREAM, composed(line), Settings(batch=BATCH), journal=kept, progress=progress,
-                      processes=processes)  # fmt: skip
+    def nats(progress=None, **journal):
+        kept = Journal(folder, f"run-{processes.rank}", "one", **journal)
+        with closing(kept.file):
+            return InlineRun(
+                tiny_model(), STREAM, composed(line), Settings(batch=BATCH), journal=kept, progress=progress,
+                processes=processes,
+            ).run().nats  # fmt: skip
 
     try:
-        engine(leave).run()
+        nats(leave)
     except InterruptedError:
-        return engine(resume=True).run().nats
+        return nats(resume=True)
     raise AssertionError("the run ended before it was left")
 
 

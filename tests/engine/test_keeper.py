@@ -7,7 +7,7 @@ from evaladapt.contract import Capabilities, Stage, Window
 from evaladapt.engine.keeper import FILLER, PADDING, Keeper
 from evaladapt.engine.parts import block_parts, step_parts
 from evaladapt.engine.windows import Batch
-from tests.tiny import random_stream
+from tests.tiny import known_text, random_stream
 from tests.windows import window_rows
 
 STREAM = random_stream((60, 70), vocabulary=500)
@@ -15,7 +15,7 @@ TOKENS = torch.from_numpy(STREAM.tokens).long()
 
 
 def keeper():
-    return Keeper(STREAM, torch.device("cpu"))
+    return Keeper(known_text(STREAM), torch.device("cpu"))
 
 
 def capabilities(scope, peeks=False):

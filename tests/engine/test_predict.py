@@ -14,7 +14,7 @@ from evaladapt.engine.windows import Batch
 from evaladapt.system.processes import ALONE
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import EVERY_KIND, StreamUnigram, Train, WindowBias
-from tests.tiny import random_stream, tiny_model
+from tests.tiny import known_text, random_stream, tiny_model
 
 BATCH = Batch(0, (Window(0, 1, 17), Window(4, 17, 21), Window(8, 21, 25)))
 
@@ -25,7 +25,7 @@ class OnePass:
     def __init__(self, *classes, mode="block"):
         model, clock = tiny_model(), Clock()
         self.weights = Weights(model)
-        self.keeper = Keeper(random_stream(), torch.device("cpu"))
+        self.keeper = Keeper(known_text(random_stream()), torch.device("cpu"))
         self.strategies = build_callers(composition_of(*classes), 0, clock)
         self.predictor = Predictor(model, self.weights, self.keeper, self.strategies, clock, mode, ALONE)
         self.parts = list(PARTS[mode](BATCH))

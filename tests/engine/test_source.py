@@ -1,20 +1,18 @@
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-import torch
 
-from evaladapt.contract.views import State
-from evaladapt.engine import loop
 from evaladapt.engine.forward import ContinuedRow, WholeRows, forward_for
 from evaladapt.engine.loop import Settings
 from evaladapt.engine.source import UNKNOWN
+from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.snapshot import CoderState, Journal
 from evaladapt.testing.compositions import composition_of
-from tests.engine.test_loop import Hedge
-from tests.strategies import EVERY_KIND, DocumentUnigram
-from tests.tiny import random_stream, tiny_model
+from tests.strategies import EVERY_KIND, DocumentUnigram, Hedge
+from tests.tiny import BOS, random_stream, tiny_model
 
 SLIDING = {"sliding": {"stride": 4}}
 COMPOSITIONS = [(), EVERY_KIND, (*EVERY_KIND, Hedge), (DocumentUnigram,)]
@@ -22,7 +20,7 @@ COMPOSITIONS = [(), EVERY_KIND, (*EVERY_KIND, Hedge), (DocumentUnigram,)]
 
 @dataclass
 class GrowingText:
-    """The shape of a text of which only the first token is known."""
+    """A text of which only the boundaries are known, as a decoder has it."""
 
     documents: np.ndarray
     name: str = "growing"
@@ -30,7 +28,7 @@ class GrowingText:
 
     def __post_init__(self):
         self.tokens = np.full(len(self.documents), UNKNOWN, dtype=np.int32)
-        self.tokens[0] = 1
+        self.tokens[np.diff(self.documents, prepend=-1) > 0] = BOS
 
     @property
     def targets(self):
@@ -44,17 +42,18 @@ class Oracle:
         self.text, self.source = text, source
         self.settled = []
 
-    def settle(self, first, logprobs):
-        assert len(logprobs) == 1
-        assert (self.source.tokens[first:] == UNKNOWN).all()
-        self.source.tokens[first] = self.text.tokens[first]
-        self.settled.append(first)
+    def settle(self, targets, logprobs):
+        (target,) = targets.tolist()
+        assert logprobs.shape == (1, 24)
+        assert (self.source.tokens[target:] == UNKNOWN)[self.text.tokens[target:] != BOS].all()
+        self.source.tokens[target] = self.text.tokens[target]
+        self.settled.append(target)
 
-    def state(self) -> State:
-        return {"tokens": torch.from_numpy(self.source.tokens.copy())}
+    def state(self) -> CoderState:
+        return {"tokens": self.source.tokens.tobytes()}
 
-    def restore(self, state: State) -> None:
-        self.source.tokens[:] = state["tokens"].numpy()
+    def restore(self, state: CoderState) -> None:
+        self.source.tokens[:] = np.frombuffer(state["tokens"], dtype=np.int32)
 
 
 def growing_run(classes, *, journal=None, progress=None):
@@ -64,20 +63,23 @@ def growing_run(classes, *, journal=None, progress=None):
     composition = composition_of(*classes, options=SLIDING)
     settings = Settings(batch=3, mode="step")
     engine = InlineRun(tiny_model(), source, composition, settings, coder=oracle, journal=journal, progress=progress)
-    return engine.run(), oracle
+    with closing(journal.file) if journal else nullcontext():
+        return engine.run(), oracle
 
 
 @pytest.mark.parametrize("classes", COMPOSITIONS)
 def test_a_text_that_grows_target_by_target_gives_the_ledger_of_the_whole_text(classes):
     outcome, oracle = growing_run(classes)
     text = random_stream()
-    whole = InlineRun(tiny_model(), text, composition_of(*classes, options=SLIDING), Settings(batch=3, mode="step")).run()
+    whole = InlineRun(
+        tiny_model(), text, composition_of(*classes, options=SLIDING), Settings(batch=3, mode="step")
+    ).run()
     assert outcome.digest == whole.digest
-    assert oracle.settled == list(range(1, text.targets + 1))
+    assert oracle.settled == [one for one in range(1, text.targets + 1) if text.tokens[one] != BOS]
 
 
 def test_a_growing_run_goes_on_after_an_interruption(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SNAPSHOT_SECONDS", 0.0)
+    monkeypatch.setattr(charging, "SNAPSHOT_SECONDS", 0.0)
     expected, _ = growing_run(EVERY_KIND)
 
     class StopError(Exception):

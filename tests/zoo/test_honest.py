@@ -18,7 +18,7 @@ from evaladapt.contract.composition import compose_types
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine.loop import Settings
 from evaladapt.testing.compositions import strategy_type
-from tests.engine.test_loop import Hedge
+from tests.strategies import Hedge
 from tests.plugins.test_pairs import valid_pairs
 from tests.strategies import EVERY_KIND, DocumentUnigram
 from tests.tiny import tiny_model

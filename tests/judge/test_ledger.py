@@ -6,16 +6,16 @@ from evaladapt.judge.ledger import Ledger, LedgerFile
 
 
 def test_a_ledger_of_another_run_is_refused(tmp_path):
-    file = LedgerFile(tmp_path / "x.ledger", "this")
+    file = LedgerFile(tmp_path / "x.ledger", {"text": "this"})
     file.start()
     file.close()
-    with pytest.raises(EvaladaptError, match="belongs to another run"):
-        list(LedgerFile(tmp_path / "x.ledger", "that").lines())
+    with pytest.raises(EvaladaptError, match="belongs to another run: text \"this\" there, \"that\" here"):
+        list(LedgerFile(tmp_path / "x.ledger", {"text": "that"}).lines())
 
 
 def test_a_flipped_byte_ends_the_readable_part(tmp_path):
     path = tmp_path / "x.ledger"
-    file = LedgerFile(path, "this")
+    file = LedgerFile(path, {"text": "this"})
     file.start()
     for batch in range(3):
         file.append(batch, 1 + 2 * batch, np.array([-1.0, -2.0]))
@@ -45,7 +45,7 @@ def test_a_full_disk_is_one_message(tmp_path, monkeypatch):
         def write(self, line):
             raise OSError(28, "No space left on device")
 
-    file = LedgerFile(tmp_path / "x.ledger", "this")
+    file = LedgerFile(tmp_path / "x.ledger", {"text": "this"})
     file.start()
     file.close()
     file._file = Full()

@@ -83,7 +83,8 @@ def parse_container(content: bytes, limits: Limits) -> Container:
         raise LimitExceeded(f"The header lists {len(header)} tensors; the limit is {limits.tensors}.")
     if SEAL_NAME not in header:
         raise NotAnArtifact(
-            "This is a safetensors file, but not a sealed .eva artifact. If it holds trained weights: evaladapt pack"
+            "This is a safetensors file, but not a sealed .eva artifact. What evaladapt train wrote is packed first:"
+            " evaladapt pack FILE. A Hugging Face model opens as its folder: evaladapt run hf:FOLDER"
         )
     start = LENGTH_BYTES + header_length
     tensors = _split(header, memoryview(content)[start:])

@@ -12,11 +12,11 @@ from evaladapt.artifact.problems import LimitExceeded, NotAnArtifact
 GIT_LFS_POINTER = b"version https://git-lfs"
 OTHER_KINDS = {
     b"\x1f\x8b": "a gzip file. Unpack it first: gunzip FILE",
-    b"PK\x03\x04": "a zip archive, perhaps a torch.save checkpoint. Pack its weights: evaladapt pack",
+    b"PK\x03\x04": "a zip archive, maybe of torch.save. One of parameter-golf opens as it is: evaladapt run golf:FILE",
     b"\xfd7zXZ": "an xz file. Unpack it first: unxz FILE",
     b"(\xb5/\xfd": "a zstandard file. Unpack it first: unzstd FILE",
-    b"\x80\x02": "a pickle, which evaladapt never loads. Pack weights from safetensors: evaladapt pack",
-    b"GGUF": "a GGUF model. evaladapt runs .eva artifacts: evaladapt pack",
+    b"\x80\x02": "a pickle, which evaladapt never loads. Save its weights as safetensors",
+    b"GGUF": "a GGUF model, which opens as it is: evaladapt run hf:FILE",
 }
 
 

@@ -1,5 +1,5 @@
-"""The audit: probes that try to catch a strategy with knowledge it should not have, and what they found, in words.
+"""The audit: what explains a conviction, and what looks for knowledge brought along.
 
-A :class:`~evaladapt.audit.subject.Subject` (model, text, composition) goes in; every probe runs the engine on it, with
-texts that the audit has changed, hidden or written itself, and returns :class:`~evaladapt.audit.finding.Finding`\\ s.
+A :class:`~evaladapt.audit.subject.Subject` (model, text, composition) goes in; every probe runs the engine on it in
+this process, with texts that the audit has changed, hidden or written itself. Only ECHO runs a sealed player.
 """

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from evaladapt.audit.draws import Draw
 from evaladapt.audit.finding import FAIL, NOT_COVERED, PASS, Counterexample, Finding, Verdict
-from evaladapt.audit.incidents import Sightings
 from evaladapt.audit.subject import Capture, Subject, capture
-from evaladapt.audit.text import copy_of
-from evaladapt.audit.watch import watched
-from evaladapt.audit.watcher import AuditWatcher
+from evaladapt.system.generators import seed_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +26,6 @@ class Effort:
         kraft_length: their length.
         hyper_streams: texts that the model itself writes.
         hyper_length: their length.
-        rehearsed: share of hook calls that are rehearsed in the watched run.
     """
 
     flips: int = 5
@@ -41,19 +36,11 @@ class Effort:
     kraft_length: int = 6
     hyper_streams: int = 2
     hyper_length: int = 192
-    rehearsed: float = 0.25
 
 
 FULL = Effort()
 SMALL = Effort(
-    flips=3,
-    step_targets=96,
-    tok_positions=1,
-    tok_values=24,
-    kraft_length=4,
-    hyper_streams=1,
-    hyper_length=48,
-    rehearsed=1.0,
+    flips=3, step_targets=96, tok_positions=1, tok_values=24, kraft_length=4, hyper_streams=1, hyper_length=48
 )
 """For the test kit and for tests: seconds on one core."""
 
@@ -69,18 +56,9 @@ class Bench:
         """The run as a user would start it."""
         return capture(self.subject)
 
-    @cached_property
-    def sightings(self) -> Sightings:
-        """What a watcher around every hook saw in one more run."""
-        text = copy_of(self.subject.stream)
-        watcher = AuditWatcher(self.subject.model, text, self.generator, rate=self.effort.rehearsed)
-        composition = watched(self.subject.composition, watcher)
-        capture(replace(self.subject, composition=composition), text)
-        return watcher.sightings
-
     def generator(self, *key: int | str) -> np.random.Generator:
         """Random numbers that depend on the seed and ``key`` only."""
-        return Draw(self.seed)(*key)
+        return np.random.default_rng(seed_of(self.seed, key))
 
     def finding(
         self,

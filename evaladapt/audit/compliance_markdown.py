@@ -16,8 +16,8 @@ UNITS = {
 
 def markdown(report: Report) -> str:
     """The whole report."""
-    parts = [_head(report), _scores(report), _clauses(report), _counts(report), _composition(report),
-             _environment(report), _gaps(report)]  # fmt: skip
+    parts = [_head(report), _scores(report), _clauses(report), _checked(report), _counts(report),
+             _composition(report), _environment(report), _gaps(report)]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
 
@@ -38,7 +38,7 @@ def _scores(report: Report) -> str:
         rows += ["", "A clause of the contract is broken, so no number of these runs is a score."]
     if len(report.finished) < len(report.records):
         ended = len(report.records) - len(report.finished)
-        rows += ["", f"The engine ended {ended} of {len(report.records)} runs where it found a clause broken."]
+        rows += ["", f"The judge ended {ended} of {len(report.records)} runs where it found a clause broken."]
     if not report.finished:
         return "\n".join(rows)
     rows += ["", "| seed | nats in all | nats per target | nats per byte | ledger sha256 |", "|---|---|---|---|---|"]
@@ -56,6 +56,26 @@ def _clauses(report: Report) -> str:
         lines += ["", f"### {name}: {clause['outcome']}", "", f"{clause['statement']}.", ""]
         lines += [f"- {text}" for text in clause["evidence"]] or ["- nothing was measured"]
     return "\n".join(lines)
+
+
+def _checked(report: Report) -> str:
+    """What every verdict stands on: one row a run."""
+    rows = ["## What was checked", "", "| seed | verdict | sealed by | looks | largest difference | targets | gain | code |",
+            "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for record in report.records:
+        one = record["checked"]
+        rows.append(
+            f"| {record['settings']['seed']} | {record['verdict']} | {', '.join(one['sealed_by']) or 'nothing'} |"
+            f" {len(one['looks'])} | {one['worst_nats']:.1e} nats | {_bound(one['targets_bound'])} |"
+            f" {_bound(one['gain_bound'])} | {one['code_bytes']:,} bytes |"
+        )
+    rows += ["", "With 95 % confidence less than that share of targets, and of the gain, came from what a target's prefix"
+             " does not hold."]  # fmt: skip
+    return "\n".join(rows)
+
+
+def _bound(share: float | None) -> str:
+    return "-" if share is None else f"< {share:.1%}"
 
 
 def _counts(report: Report) -> str:

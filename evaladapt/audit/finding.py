@@ -17,7 +17,7 @@ PASS: Verdict = "pass"
 FAIL: Verdict = "fail"
 NOT_COVERED: Verdict = "not covered"
 
-ENGINE_PROBE = {"C2": "NORM", "C4": "LEDGER", "W": "FREEZE"}
+ENGINE_PROBE = {"C2": "NORM", "C4": "LEDGER", "W": "WEIGHTS"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,18 +96,26 @@ def failures(findings: Sequence[Finding]) -> list[Finding]:
     return [one for one in findings if one.outcome == FAIL]
 
 
-def refuse_failures(findings: Sequence[Finding], what: str) -> None:
-    """End with exit code 3 if a finding convicts.
-
-    Raises:
-        ContractViolation: names the clause, the probe and the counterexample of the first failure.
-    """
-    failed = failures(findings)
-    if failed:
-        more = f" ({len(failed) - 1} more of {len(findings)} findings fail)" if len(failed) > 1 else ""
-        first = failed[0]
-        raise ContractViolation(
-            f"{what} breaks {first.clause}, found by {first.probe}: {first.evidence}."
-            f" {first.counterexample or ''}{more}",
-            clause=first.clause,
-        )
+def findings_table(findings: Sequence[Finding]) -> str:
+    """One line a finding, failures explained below."""
+    backends = max((len(one.backend) for one in findings), default=0)
+    probes = max((len(one.probe) for one in findings), default=0)
+    lines = [
+        f"{one.backend:{backends}}  {one.probe:{probes}}  {one.clause:2}  {one.outcome:11}  {one.evidence}"
+        for one in findings
+    ]
+    for one in findings:
+        if one.counterexample:
+            example = one.counterexample
+            where = ", ".join(map(str, example.positions)) or "-"
+            lines += [
+                "",
+                f"{one.clause} is broken, by {one.probe} on the {one.backend}:",
+                f"  changed     {example.changed}",
+                f"  difference  {example.difference}",
+                f"  targets     {where}",
+                f"  again       {example.command}",
+            ]
+    counts = {outcome: sum(one.outcome == outcome for one in findings) for outcome in (PASS, FAIL, NOT_COVERED)}
+    lines += ["", f"{counts[PASS]} pass, {counts[FAIL]} fail, {counts[NOT_COVERED]} not covered"]
+    return "\n".join(lines)

@@ -15,8 +15,8 @@ Announce = Callable[[str, int, int], None]
 """Called before every probe with its name, its number from 1 and the number of probes."""
 
 
-def probes_named(names: Sequence[str]) -> tuple[Probe, ...]:
-    """Probes by name, in any case; all of them for no names.
+def probes_named(names: Sequence[str], more: Sequence[str] = ()) -> tuple[Probe, ...]:
+    """Probes by name, in any case; all of them for no names. ``more`` are names that a message should know too.
 
     Raises:
         UsageError: there is no such probe.
@@ -24,7 +24,8 @@ def probes_named(names: Sequence[str]) -> tuple[Probe, ...]:
     wanted = [name.strip().upper() for name in names]
     for name in wanted:
         if name not in BY_NAME:
-            raise UsageError(f"there is no probe {name!r}.{near_miss(name, BY_NAME)} Probes: {', '.join(BY_NAME)}")
+            known = [*BY_NAME, *more]
+            raise UsageError(f"there is no probe {name!r}.{near_miss(name, known)} Probes: {', '.join(known)}")
     return tuple(probe for probe in ALL if not wanted or probe.name in wanted)
 
 

@@ -1,12 +1,12 @@
-"""What is audited, and one run of it with every distribution kept.
+"""What is audited, and one run of it in this process with every distribution kept.
 
-Distributions are taken where a coder would take them: after they are fixed and before the target is looked at. So the
-audit sees what is charged, from outside of the composition, and needs no privilege in the engine.
+Distributions are taken where the judge takes them: after they are fixed and before the target is looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaladapt.contract.composition import Composition
-from evaladapt.contract.views import State
-from evaladapt.data.stream import TokenStream
-from evaladapt.engine.loop import Engine, Outcome, Settings
+from evaladapt.contract.views import Vocabulary
+from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import Mode
-from evaladapt.engine.source import TokenSource
+from evaladapt.engine.source import Settled
+from evaladapt.judge.charging import Charging, HeldText, Rules
 from evaladapt.model.backend import Backend
 
 Logprobs = NDArray[np.float32]
@@ -34,14 +34,16 @@ class Subject:
     """A composition on a model and a text.
 
     Attributes:
-        backend: ``artifact`` or ``toy``, for the findings; only on the toy are texts enumerated.
+        vocabulary: what tokens stand for, for strategies that work on bytes.
+        backend: what it runs on, for the findings; only on the ``toy`` are texts enumerated.
         reproduce: the command that runs a probe (by name, with a seed) on this subject again.
     """
 
     model: Backend
-    stream: TokenStream
+    stream: HeldText
     composition: Composition
     settings: Settings
+    vocabulary: Vocabulary | None = None
     backend: str = "artifact"
     reproduce: Callable[[str, int], str] = _no_command
 
@@ -51,7 +53,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Call:
+class Span:
     """Targets ``[first, stop)`` whose distributions were fixed together."""
 
     first: int
@@ -66,13 +68,11 @@ class Capture:
         logprobs: [n,V] float32, natural logs; row i belongs to target i + 1.
         calls: how they came, in order.
         ends: one past the last target of every batch that came to its end.
-        outcome: None where the run was stopped on purpose.
     """
 
     logprobs: Logprobs
-    calls: tuple[Call, ...]
+    calls: tuple[Span, ...]
     ends: tuple[int, ...]
-    outcome: Outcome | None
 
     def charged(self, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
         """Log-probability [n] of the targets of a text ``x_0 …``."""
@@ -81,39 +81,39 @@ class Capture:
 
 
 class Enough(Exception):
-    """Raised by the audit's own coder to end a run whose beginning is all that is wanted."""
+    """Ends a run whose beginning is all that is wanted."""
 
 
-class _Recorder:
-    """The coder's place in a run: keeps what is settled."""
+class _Listening(Charging):
+    """Keeps what is settled, and may end the run."""
 
-    def __init__(self, until: int | None, settle: Settle | None) -> None:
-        self.rows: list[Logprobs] = []
-        self.calls: list[Call] = []
-        self._until, self._settle = until, settle
+    def __init__(self, text: HeldText, rules: Rules, until: int | None, settle: Settle | None) -> None:
+        super().__init__(text, rules, progress=lambda done, _: self.ended(done))
+        self.rows, self.calls, self.ends = list[Logprobs](), list[Span](), list[int]()
+        self.after_batch: Callable[[int], None] | None = None
+        self._until, self._before = until, settle
 
-    def settle(self, first: int, logprobs: Tensor) -> None:
+    def ended(self, done: int) -> None:
+        self.ends.append(done + 1)
+        if self.after_batch:
+            self.after_batch(done)
+
+    def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor] = ()) -> Settled:
         rows = logprobs.detach().cpu().numpy().copy()
         self.rows.append(rows)
-        self.calls.append(Call(first, first + len(rows)))
-        if self._settle:
-            self._settle(first, rows)
+        self.calls.append(Span(first, first + len(rows)))
+        if self._before:
+            self._before(first, rows)
         if self._until is not None and first + len(rows) > self._until:
             raise Enough
-
-    def state(self) -> State:
-        return {}
-
-    def restore(self, state: State) -> None:
-        """Nothing is kept over an interruption: audits are not resumed."""
+        return self.charge(first, rows)
 
 
 def capture(
     subject: Subject,
-    source: TokenSource | None = None,
+    text: HeldText | None = None,
     *,
     mode: Mode | None = None,
-    batch: int | None = None,
     until: int | None = None,
     settle: Settle | None = None,
     after_batch: Callable[[int], None] | None = None,
@@ -122,34 +122,25 @@ def capture(
 
     Args:
         subject: what to run.
-        source: a text in place of the subject's own.
+        text: in place of the subject's own.
         mode: in place of the settings' mode.
-        batch: in place of the settings' batch.
         until: stop once the distribution of this target is fixed.
         settle: called with the first target and the distributions [n,V], before the targets are charged.
-        after_batch: called with the last target of every batch, after it was observed.
+        after_batch: called with the last target of every batch, before it is observed.
 
     Raises:
-        ContractViolation: the engine found a clause broken.
+        ContractViolation: a clause was found broken.
         PluginError: a strategy raised.
     """
-    recorder = _Recorder(until, settle)
-    settings = replace(subject.settings, mode=mode or subject.settings.mode, batch=batch or subject.settings.batch)
-    ends: list[int] = []
-
-    def progress(done: int, _: int) -> None:
-        ends.append(done + 1)
-        if after_batch:
-            after_batch(done)
-
-    outcome = None
-    try:
-        engine = Engine(subject.model, source or subject.stream, subject.composition, settings, coder=recorder,
-                        progress=progress)  # fmt: skip
-        outcome = engine.run()
-    except Enough:
-        pass
-    return Capture(np.concatenate(recorder.rows), tuple(recorder.calls), tuple(ends), outcome)
+    settings = replace(subject.settings, mode=mode or subject.settings.mode)
+    rules = Rules(mode=settings.mode, rows=settings.batch, shows_targets=bool(subject.composition.peeking))
+    heard = _Listening(text or subject.stream, rules, until, settle)
+    heard.after_batch = after_batch
+    engine = Engine(subject.model, subject.composition, settings, heard, vocabulary=subject.vocabulary)
+    with contextlib.suppress(Enough):
+        engine.run()
+        heard.ledger.finish()
+    return Capture(np.concatenate(heard.rows), tuple(heard.calls), tuple(heard.ends))
 
 
 @dataclass(frozen=True)

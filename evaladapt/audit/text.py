@@ -6,45 +6,49 @@ public and decide when state is reset.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaladapt.data.stream import TokenStream
-from evaladapt.engine.source import TokenSource
+from evaladapt.judge.charging import HeldText
 
 Tokens = NDArray[np.int32]
 
 
-def copy_of(stream: TokenStream) -> TokenStream:
-    """The same text in an array of its own, which the audit may change while the engine runs."""
-    return replace(stream, tokens=stream.tokens.copy())
+@dataclass(frozen=True)
+class ChangedText:
+    """A copy of a text in an array of its own, which the audit may change while the engine runs."""
+
+    name: str
+    tokens: Tokens
+    documents: Tokens
+
+    @property
+    def targets(self) -> int:
+        """N."""
+        return len(self.tokens) - 1
 
 
-def plain_text(tokens: Tokens, bos: int) -> TokenStream:
-    """One document of ``tokens`` [N], with BOS before them; it has no bytes, because nobody asks for them."""
-    size = len(tokens) + 1
-    nothing = np.zeros(size, dtype=np.int32)
-    return TokenStream(
-        tokens=np.concatenate([[bos], tokens]).astype(np.int32),
-        byte_lengths=nothing,
-        documents=nothing.copy(),
-        name=f"{len(tokens)} tokens",
-        sha256="",
-        text_sha256="",
-        text_bytes=0,
-    )
+def copy_of(text: HeldText) -> ChangedText:
+    """The same text, to be changed."""
+    return ChangedText(text.name, text.tokens.copy(), text.documents)
 
 
-def rewritten(stream: TokenStream, first: int, generator: np.random.Generator) -> TokenStream:
+def plain_text(tokens: Tokens, bos: int) -> ChangedText:
+    """One document of ``tokens`` [N], with BOS before them."""
+    whole = np.concatenate([[bos], tokens]).astype(np.int32)
+    return ChangedText(f"{len(tokens)} tokens", whole, np.zeros(len(whole), dtype=np.int32))
+
+
+def rewritten(stream: HeldText, first: int, generator: np.random.Generator) -> ChangedText:
     """A copy in which every token from ``first`` on is another one."""
     text = copy_of(stream)
     text.tokens[first:] = others(stream, generator)[first:]
     return text
 
 
-def others(source: TokenSource, generator: np.random.Generator) -> Tokens:
+def others(source: HeldText, generator: np.random.Generator) -> Tokens:
     """For every token another ordinary one, drawn uniformly; BOS stays BOS, and so does a text of one token only."""
     tokens = source.tokens
     bos = tokens[0]

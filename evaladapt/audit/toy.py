@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from evaladapt.contract.views import Vocabulary
 from evaladapt.data.stream import TokenStream
 
 DECAY = 0.7
@@ -68,6 +69,12 @@ class ToyModel(nn.Module):
             distance = torch.arange(length).unsqueeze(1) - torch.arange(length)
             self._decays[length] = torch.where(distance >= 0, DECAY ** distance.clamp(min=0), 0.0).float()
         return self._decays[length]
+
+
+def toy_vocabulary(size: int) -> Vocabulary:
+    """Every token but BOS is one letter."""
+    letters = tuple(b"" if token == BOS else bytes([96 + token]) for token in range(size))
+    return Vocabulary(letters, frozenset({BOS}))
 
 
 def toy_stream(lengths: tuple[int, ...] = (41, 26), *, vocabulary: int = 8, seed: int = 0) -> TokenStream:

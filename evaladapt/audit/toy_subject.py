@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from evaladapt.audit.subject import Subject
-from evaladapt.audit.toy import ToyModel, toy_stream
+from evaladapt.audit.toy import ToyModel, toy_stream, toy_vocabulary
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import GivenOptions, compose_types
 from evaladapt.contract.registry import StrategyType
@@ -48,6 +48,7 @@ def toy_subject(
         stream=toy_stream(lengths, vocabulary=VOCABULARY, seed=seed),
         composition=composition,
         settings=Settings(batch=ROWS, seed=seed),
+        vocabulary=toy_vocabulary(VOCABULARY),
         backend="toy",
     )
     return subject if reproduce is None else replace(subject, reproduce=reproduce)

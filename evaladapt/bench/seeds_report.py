@@ -56,11 +56,10 @@ class Result:
 
     @property
     def change(self) -> str:
-        """Difference to the plan alone with its standard error and in percent."""
+        """Difference to the plan alone with its standard error, its interval and in percent."""
         found = self.difference
-        spread = "" if found.standard_error is None else f" ± {found.standard_error:.4f}"
         percent = 100 * found.bpb / self.base_bpb
-        return _with_minus(f"{found.bpb:+.4f}{spread} ({percent:+.2f} %)")
+        return _with_minus(f"{found.bpb:+.4f}{found.spread} ({percent:+.2f} %)")
 
 
 @dataclass(frozen=True)

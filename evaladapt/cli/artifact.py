@@ -6,6 +6,8 @@ import json
 
 import click
 
+from evaladapt.system.text import safe
+
 
 @click.group()
 def artifact() -> None:
@@ -29,4 +31,4 @@ def show(file: str, as_json: bool) -> None:
         click.echo(f"\n{title}")
         for name, value in sorted(values.items()):
             shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-            click.echo(f"  {name:<18} {shown}")
+            click.echo(f"  {safe(name):<18} {safe(shown)}")

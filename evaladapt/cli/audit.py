@@ -1,4 +1,4 @@
-"""``evaladapt audit``: try to catch a composition with knowledge it should not have, on the toy and on an artifact."""
+"""``evaladapt audit``: where a composition leaks, on the toy and on an artifact, and what it brought along."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from evaladapt.cli.options import (
     text_options,
 )
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, PluginError, UsageError
+from evaladapt.system.files import write_text_atomically
 
 if TYPE_CHECKING:
     from evaladapt.audit.bench import Probe
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from evaladapt.audit.subject import Subject
 
 SLICE = 2048
+ECHO = "ECHO"
 BACKENDS = ("toy", "artifact")
 
 
 @click.command(
     epilog="Examples:  evaladapt audit --plugins ttt --toy-option ttt.chunk=64    |    "
-    "evaladapt audit model.eva --plugins slot-lbfgs --limit-tokens 8000 --probes flip,step    |    "
-    "evaladapt audit --table"
+    "evaladapt audit model.eva --plugins slot-lbfgs --limit-tokens 8000 --probes flip,step,echo"
 )
 @click.argument("artifact", default="default")
 @click.option("--plugins", "names", default="", metavar="A,B,…", help="Strategies, as for run.")
@@ -44,7 +45,6 @@ BACKENDS = ("toy", "artifact")
 @click.option("--toy-option", "toy_assignments", multiple=True, metavar="ALIAS.KEY=VALUE",
               help="Option of a strategy on the toy, where texts are short.")  # fmt: skip
 @click.option("--probes", "probe_names", default="", metavar="A,B,…", help="Only these probes.  [default: all]")
-@click.option("--table", is_flag=True, help="Show which probe sees which published leak, measured now, and exit.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 def audit(
@@ -53,33 +53,41 @@ def audit(
     on: str,
     toy_assignments: tuple[str, ...],
     probe_names: str,
-    table: bool,
     out: Path | None,
     as_json: bool,
     **text: Any,
 ) -> int:
     """Run every probe on the strategies of --plugins: on the toy, and on the first targets of a text with ARTIFACT.
 
-    On the artifact 2,048 targets are looked at unless --limit-tokens says otherwise. Exit code 3 means that a clause of
-    the contract is broken; the finding names what was changed, what moved, and the command that shows it again.
+    Probes run in this process and say where a leak is; that nothing leaks is what run proves. ECHO runs a sealed player
+    on a text that was replaced. 2,048 targets are looked at unless --limit-tokens says otherwise. Exit code 3 means
+    that a clause of the contract is broken; the finding names what was changed, what moved, and how to see it again.
     """
-    if table:
-        return _show_table(as_json)
     from evaladapt.audit.full import probes_named
 
-    probes = probes_named(split_names(probe_names))
+    wanted = [name.upper() for name in split_names(probe_names)]
+    probes = probes_named([name for name in wanted if name != ECHO], more=(ECHO,)) if wanted != [ECHO] else ()
     given = TextOptions(**text)
     given = replace(given, limit_tokens=given.limit_tokens or SLICE)
     chosen = read_config(given.config, split_names(names), given.assignments)
     command = _command(artifact, chosen, given, toy_assignments)
     findings: list[Finding] = []
-    for backend in BACKENDS if on == "both" else (on,):
+    for backend in (BACKENDS if on == "both" else (on,)) if probes else ():
         subject = (
             _toy(chosen, toy_assignments, given, command) if backend == "toy"
             else _on_artifact(artifact, chosen, given, command)
         )  # fmt: skip
         findings += _run(subject, probes, given.seed, must_run=on != "both" or backend == "artifact")
+    if on != "toy" and (not wanted or ECHO in wanted):
+        findings.append(_echo(artifact, chosen, given, command("artifact", ECHO, given.seed)))
     return _show(findings, out, as_json)
+
+
+def _echo(artifact: str, chosen: Chosen, given: TextOptions, again: str) -> Finding:
+    from evaladapt.audit.echo import echo
+
+    click.echo("artifact: ECHO, in a sealed player", err=True)
+    return echo(build_request(artifact, chosen, given), seed=given.seed, again=again)
 
 
 def _toy(chosen: Chosen, assignments: Sequence[str], given: TextOptions, command: Callable[..., str]) -> Subject:
@@ -102,13 +110,16 @@ def _toy(chosen: Chosen, assignments: Sequence[str], given: TextOptions, command
 
 def _on_artifact(artifact: str, chosen: Chosen, given: TextOptions, command: Callable[..., str]) -> Subject:
     from evaladapt.audit.subject import Subject
+    from evaladapt.engine.setup import Setup
 
     request = build_request(artifact, chosen, given)
+    setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
     return Subject(
-        model=request.model,
-        stream=request.stream,
-        composition=request.composition,
-        settings=request.settings,
+        model=setup.opened.backend,
+        stream=request.open_text(setup.opened.tokenizer),
+        composition=setup.composition,
+        settings=setup.settings,
+        vocabulary=setup.vocabulary,
         reproduce=lambda probe, seed: command("artifact", probe, seed),
     )
 
@@ -148,31 +159,11 @@ def _command(artifact: str, chosen: Chosen, given: TextOptions, toy: Sequence[st
 
 
 def _show(findings: Sequence[Finding], out: Path | None, as_json: bool) -> int:
-    from evaladapt.audit.finding import failures
-    from evaladapt.audit.tables import findings_table
+    from evaladapt.audit.finding import failures, findings_table
 
     content = {"verdict": "VIOLATED" if failures(findings) else "PASSED",
                "findings": [one.to_json() for one in findings]}  # fmt: skip
     if out:
-        _write(out, json.dumps(content, indent=2) + "\n")
+        write_text_atomically(out, json.dumps(content, indent=2) + "\n")
     click.echo(json.dumps(content) if as_json else findings_table(findings))
     return EXIT_CONTRACT if failures(findings) else EXIT_OK
-
-
-def _show_table(as_json: bool) -> int:
-    from evaladapt.audit.published import Row, measured_table
-    from evaladapt.audit.tables import published_table
-
-    def announce(row: Row, number: int, count: int) -> None:
-        click.echo(f"{row.name} ({number} of {count})", err=True)
-
-    rows = measured_table(announce)
-    click.echo(json.dumps([row.to_json() for row in rows]) if as_json else published_table(rows))
-    return EXIT_OK
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from error

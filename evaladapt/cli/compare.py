@@ -71,10 +71,10 @@ def _table(records: list[Record]) -> str:
     data, first = records[0].data, records[0].base
     width = max(len(_line(record)) for record in records)
     rows = [f"{data.name}: {data.targets:,} targets, {data.bytes:,} bytes, {data.documents:,} documents",
-            f"{'':{width}}  {'bpb':>7}  {'change':>17}  {'%':>7}  better/worse  seconds  verdict"]  # fmt: skip
+            f"{'':{width}}  {'bpb':>7}  {'change [95 %]':>26}  {'%':>7}  better/worse  seconds  verdict"]  # fmt: skip
     if first is not None:
         rows.append(
-            f"{first.plugins:{width}}  {first.bits_per_byte:7.4f}  {'base':>17}  {'':7}  {'':12}  {first.seconds:7.1f}"
+            f"{first.plugins:{width}}  {first.bits_per_byte:7.4f}  {'base':>26}  {'':7}  {'':12}  {first.seconds:7.1f}"
         )
     return "\n".join([*rows, *(_row(record, width) for record in records)])
 
@@ -87,15 +87,16 @@ def _row(record: Record, width: int) -> str:
     from evaladapt.judge.record import VIOLATED, RunRecord
 
     if not isinstance(record, RunRecord) or record.verdict == VIOLATED:
-        return f"{_line(record):{width}}  {'':7}  {'':17}  {'':7}  {'':12}  {'':7}  {record.verdict}"
+        return f"{_line(record):{width}}  {'':7}  {'':26}  {'':7}  {'':12}  {'':7}  {record.verdict}"
     final, difference = record.adapted, record.difference
     change, percent, counts = "", "", ""
     if difference is not None and record.base is not None:
-        spread = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
-        change = f"{difference.bpb:+.4f}{spread}"
+        change = f"{difference.bpb:+.4f}"
+        if difference.low is not None and difference.high is not None:
+            change += f" [{difference.low:+.4f}, {difference.high:+.4f}]"
         percent = f"{100 * difference.bpb / record.base.bits_per_byte:+.2f}"
         counts = f"{difference.better}/{difference.worse}"
     return (
-        f"{final.plugins:{width}}  {final.bits_per_byte:7.4f}  {change:>17}  {percent:>7}  {counts:>12}"
+        f"{final.plugins:{width}}  {final.bits_per_byte:7.4f}  {change:>26}  {percent:>7}  {counts:>12}"
         f"  {final.seconds:7.1f}  {record.verdict}"
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evaladapt.artifact import QuantisationPlan
     from evaladapt.calibration.moments import Calibration
     from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.model.transformer import Transformer
     from evaladapt.train.checkpoint import TrainedModel
 
 File = click.Path(path_type=Path, dir_okay=False)
@@ -78,13 +79,15 @@ def pack(
     from evaladapt.artifact.summary import summarise, summary_text
     from evaladapt.artifact.writer import ArtifactContent, as_arrays
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+    from evaladapt.model.backend import transformer_from_tensors
     from evaladapt.train.checkpoint import read_trained_model
 
     trained = read_trained_model(checkpoint)
+    model = transformer_from_tensors(trained.model_config, trained.tensors)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     pieces = SentencePieceTokenizer.load(tokenizer or folder / "tokenizer.model")
     _check_tokenizer(trained, pieces)
-    seen = _calibrated(trained, pieces, calibration, never)
+    seen = _calibrated(model, pieces, calibration, never)
     metadata = {name: value for name, value in trained.facts.items() if name != "model"}
     metadata["calibration"] = Path(calibration).name
     hessians = seen.hessians if seen else {}
@@ -98,15 +101,13 @@ def pack(
     click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
 
 
-def _calibrated(trained: TrainedModel, pieces: Tokenizer, source: str, never: tuple[Path, ...]) -> Calibration | None:
+def _calibrated(model: Transformer, pieces: Tokenizer, source: str, never: tuple[Path, ...]) -> Calibration | None:
     """Moments and sensitivities on the text that ``--calibration`` names."""
     if source == NO_TEXT:
         return None
     from evaladapt.calibration.moments import calibrate
     from evaladapt.calibration.text import own_text, training_text
-    from evaladapt.model.backend import transformer_from_tensors
 
-    model = transformer_from_tensors(trained.model_config, trained.tensors)
     if source == OWN_TEXT:
         return calibrate(model, own_text(model, ROWS, model.context, pieces.bos_id))
     return calibrate(model, training_text(Path(source), ROWS, model.context, model.vocab_size, never))

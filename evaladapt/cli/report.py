@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from evaladapt.errors import EvaladaptError
+from evaladapt.system.files import write_text_atomically
 
 
 @click.command(
@@ -25,24 +25,16 @@ def report(records: tuple[Path, ...], audits: tuple[Path, ...], out: Path | None
 
     A RECORD is the record.json of a run, or the run's folder.
     """
-    from evaladapt.audit.compliance import read_json, read_records, report_on
+    from evaladapt.audit.compliance import read_findings, read_records, report_on
     from evaladapt.audit.compliance_markdown import markdown
 
     paths = [path / "record.json" if path.is_dir() else path for path in records]
-    findings = [one for path in audits for one in read_json(path, "what evaladapt audit --out wrote")["findings"]]
+    findings = [one for path in audits for one in read_findings(path)]
     written = report_on(read_records(paths), findings)
     as_markdown, as_object = markdown(written), json.dumps(written.to_json(), indent=2)
     if out is not None:
-        _write(out / "report.md", as_markdown)
-        _write(out / "report.json", as_object + "\n")
+        write_text_atomically(out / "report.md", as_markdown)
+        write_text_atomically(out / "report.json", as_object + "\n")
         click.echo(f"{out / 'report.md'} and {out / 'report.json'}: verdict {written.verdict}")
     else:
         click.echo(as_object if as_json else as_markdown)
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise EvaladaptError(f"{path} cannot be written: {error.strerror}") from error

@@ -43,12 +43,9 @@ def _scores(record: RunRecord) -> list[str]:
     lines.append(f"{final.plugins:{width}}  {final.bits_per_byte:.4f} {unit}{_boundaries(record)}")
     difference = record.difference
     if difference is not None and record.base is not None:
-        spread = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
         percent = 100 * difference.bpb / record.base.bits_per_byte
-        lines.append(
-            f"{'change':{width}}  {difference.bpb:+.4f}{spread} ({percent:+.2f} %), paired over"
-            f" {difference.documents:,} documents: {difference.better:,} better, {difference.worse:,} worse"
-        )
+        lines.append(f"{'change':{width}}  {difference.bpb:+.4f}{difference.spread} ({percent:+.2f} %)")
+        lines.append(f"{'':{width}}  paired over {difference.sample}")
         if difference.better == difference.worse == 0:
             lines.append(
                 f"{'':{width}}  no prediction changed: the text may be shorter than what the strategy learns from"

@@ -21,6 +21,7 @@ from evaladapt.data.stream import (
     document_numbers,
     hash_tokens,
     limited_name,
+    no_text_within,
     refuse_no_targets,
 )
 from evaladapt.data.text import TextFile
@@ -110,7 +111,9 @@ class StreamBuilder:
             DataError: no text, or none among the first targets.
         """
         if not self._text_bytes:
-            raise DataError(self._no_text())
+            if self._limit is not None and self.limited:
+                raise no_text_within(self._name, self._limit)
+            raise DataError(f"{self._name} holds no text: there is nothing to score.")
         tokens: TokenIds = np.frombuffer(self._tokens, dtype=np.int32)
         return TokenStream(
             tokens=tokens,
@@ -125,14 +128,6 @@ class StreamBuilder:
             sources=tuple(self._sources),
             tokenizer=self._tokenizer,
         )
-
-    def _no_text(self) -> str:
-        if self.limited:
-            return (
-                f"The first {self._limit} targets of {self._name} hold no text, only empty documents: there is nothing "
-                "to score. Raise --limit-tokens."
-            )
-        return f"{self._name} holds no text: there is nothing to score."
 
 
 def stream_from_documents(

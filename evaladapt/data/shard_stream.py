@@ -13,7 +13,14 @@ from evaladapt.data.manifest import Split, split_of
 from evaladapt.data.reading.opening import sha256_of
 from evaladapt.data.shards import map_shard, read_shard
 from evaladapt.data.sidecar import refuse_impossible, sidecar_of, without_sidecars
-from evaladapt.data.stream import Source, TokenStream, documents_from_tokens, refuse_no_targets, stream_from_tokens
+from evaladapt.data.stream import (
+    Source,
+    TokenStream,
+    documents_from_tokens,
+    no_text_within,
+    refuse_no_targets,
+    stream_from_tokens,
+)
 from evaladapt.data.tokenizer import TokenIds, Tokenizer
 from evaladapt.errors import DataError
 
@@ -43,6 +50,8 @@ def stream_from_shards(
     read = _read(paths, tokenizer, None if limit is None else limit + 2)
     label = name or ", ".join(path.name for path in paths)
     _refuse_foreign_ids(read.tokens, tokenizer, label)
+    if limit is not None and len(read.tokens) > limit + 1 and (read.tokens == tokenizer.bos_id).all():
+        raise no_text_within(label, limit)
     documents = _refusing_broken(documents_from_tokens(read.tokens, tokenizer), label)
     stream = stream_from_tokens(
         read.tokens, tokenizer, label, documents=documents, sidecar=read.sidecar, bytes_from=read.bytes_from

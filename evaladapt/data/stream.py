@@ -145,6 +145,14 @@ def limited_name(name: str, targets: int) -> str:
     return f"{name}[:{targets}]"
 
 
+def no_text_within(name: str, limit: int) -> DataError:
+    """What to tell where the text of a stream begins beyond the limit."""
+    return DataError(
+        f"The first {limit} targets of {name} hold no text, only empty documents: there is nothing to score. "
+        "Raise --limit-tokens."
+    )
+
+
 def refuse_no_targets(targets: int) -> None:
     """Raise :class:`UsageError` for a limit below one."""
     if targets < 1:

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     line = Wire(judge)
     try:
         recipe = json.loads(line.receive({1: MOST_RECIPE})[1])
-        files_held = restrict_files([Path(path) for path in recipe["readable"]])
+        files_held = restrict_files(*([Path(path) for path in recipe[name]] for name in ("readable", "listable")))
         return _play(recipe, files_held, line, Wire(twins), segment)
     except WireError:
         return 1
@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> int:
 def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
     import numpy as np
 
+    from evaladapt.engine.failure import pack_failure
     from evaladapt.engine.protocol import Kind
     from evaladapt.engine.remote import Lines
 
@@ -59,8 +60,6 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     except WireError:
         raise
     except BaseException as error:
-        from evaladapt.engine.failure import pack_failure
-
         line.send(Kind.FAILED, pack_failure(error))
         return 1
 

@@ -31,6 +31,7 @@ from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.protocol import Rows
 from evaladapt.engine.source import Beginning, Settled, TextShape
+from evaladapt.engine.states import unpack_states
 from evaladapt.engine.weights import digest
 from evaladapt.engine.windows import Batch, batches, covering
 from evaladapt.model.device import choose_device
@@ -40,6 +41,7 @@ from evaladapt.system.threads import use_threads
 LONGEST_WINDOW = 256
 MOST_TARGETS = 8192
 ROWS = 2
+MOST_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -107,27 +109,33 @@ class Setup:
         pid = os.fork()
         if pid == 0:
             os.close(reads)
-            with contextlib.suppress(BaseException):
-                self._rehearse()
+            failure = self._rehearsed()
             with os.fdopen(writes, "w") as pipe:
-                json.dump(sorted(sys.modules), pipe)
+                json.dump({"modules": sorted(sys.modules), "failure": failure}, pipe)
             os._exit(0)
         os.close(writes)
         with os.fdopen(reads) as pipe:
             content = pipe.read()
         os.waitpid(pid, 0)
-        for name in json.loads(content or "[]"):
+        found = json.loads(content) if content else {"modules": [], "failure": "the process ended"}
+        if found["failure"]:
+            print(f"tried on random tokens before the run, it failed: {found['failure']}", file=sys.stderr, flush=True)
+        for name in found["modules"]:
             if name not in sys.modules and not name.startswith("__"):
                 with contextlib.suppress(Exception):
                     importlib.import_module(name)
         _compute_once(self.opened)
 
-    def _rehearse(self) -> None:
+    def _rehearsed(self) -> str | None:
+        """Why a run on nonsense failed. It may: random tokens are no text, and the run that counts is another."""
         torch.set_num_threads(1)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        _Rehearsal(self).run()
+        for output in (1, 2):
+            os.dup2(0, output)  # the null device, open for both: by its name it cannot be opened for writing here
+        try:
+            _Rehearsal(self).run()
+        except BaseException as error:
+            return f"{type(error).__name__}: {error}"[:MOST_REASON]
+        return None
 
 
 class _Rehearsal(Engine):
@@ -174,10 +182,11 @@ class _Nonsense:
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         targets = self._tokens[first : first + len(logprobs)]
         charges = logprobs[torch.arange(len(targets)), torch.from_numpy(targets.astype(np.int64))]
-        return Settled(targets, charges.double().cpu().numpy())
+        return Settled(targets, charges.double().cpu().numpy(), snapshot=True)
 
     def keep(self, state: bytes) -> None:
-        return
+        if state:
+            unpack_states(state)
 
 
 def _compute_once(opened: OpenedModel) -> None:

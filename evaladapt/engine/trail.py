@@ -63,7 +63,7 @@ class TrailLog:
 
     It lets the engine run a strategy's update over the targets before each target, in order: the strategy gives the
     update, the engine the loop, so that no charge can be used before its time. Block and step mode agree, because both
-    run the same recursion from the frontier.
+    run the same recursion from the frontier. The recursion is many small steps, so it runs on the CPU.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class TrailLog:
     def extend(self, charges: Tensor) -> None:
         """Add committed targets: charges [K,n]."""
         if len(charges):
-            self._charges.extend(charges.T)
+            self._charges.extend(charges.cpu().T)
 
     def batch_charges(self) -> Tensor:
         """All of the batch: [K,n]."""
@@ -102,6 +102,8 @@ class TrailLog:
         Raises:
             UsageError: the fold began from another state in this batch, or had notes for other targets.
         """
+        device, start, pending = start.device, start.detach().cpu(), pending.cpu()
+        notes = None if notes is None else notes.cpu()
         found = self._recursions.setdefault(key, Recursion(start.clone(), start.clone(), update))
         if not torch.equal(found.start, start):
             raise _inconsistent(key, "begins from another state than for targets before in the same batch")
@@ -111,7 +113,7 @@ class TrailLog:
         found.advance([charges[: len(pending)] for charges in settled])
         if found.notes is None or not len(found.notes):
             found.notes = notes
-        return found.ahead(pending, notes)
+        return found.ahead(pending, notes).to(device)
 
     def folded(self, alias: str, entries: int) -> tuple[Tensor, ...]:
         """State after the whole batch of every fold of a strategy that has ``entries`` entries before it."""

@@ -93,7 +93,8 @@ class Recipe:
         content = {name: value for name, value in asdict(self).items() if name not in ("model_files", "allow_read")}
         readable = [*_program(), *self.model_files, *self.allow_read, *_devices(self.device)]
         readable += map(Path, NAMES) if self.processes > 1 else ()
-        return json.dumps(content | {"readable": [str(path) for path in readable]}).encode()
+        places = {"readable": readable, "listable": [path for path in map(Path, sys.path) if path.is_dir()]}
+        return json.dumps(content | {name: [str(one) for one in paths] for name, paths in places.items()}).encode()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,14 @@
 """What the engine and the trainer ask of a model, and how one is built from an artifact's content.
 
-Other model families implement :class:`Backend`; the transformer here is one such family.
+:class:`Backend` is what every model must be. The rest is optional, and what a model leaves out decides what can run:
+
+* a torch module whose call gives ``head(hidden(tokens))``: without it, strategies that train weights are refused;
+* :class:`RoledBackend`: without it, strategies find weights by name only, and cannot ask for layers;
+* :class:`IncrementalBackend`: without it, step mode, encoding and decoding read every row from its start;
+* an attribute ``states_are_logits = True`` says that there are no states to show (``hidden`` gives logits, ``head``
+  hands them on): strategies that work on hidden states are refused.
+
+``evaladapt.testing.check_model`` tries all of it.
 """
 
 from __future__ import annotations
@@ -21,7 +29,10 @@ from evaladapt.model.transformer import Transformer
 class Backend(Protocol):
     """A frozen or trainable causal language model.
 
-    ``hidden`` must be strictly causal, and no row's result may depend on another row.
+    ``hidden`` must be strictly causal, and no row's result may depend on another row. In evaluation mode, so that the
+    same tokens give the same states; float32 on a CPU. Inputs are on the device of the parameters, which require no
+    gradient; gradients are taken with respect to the hidden states handed to ``head``, and through
+    ``torch.func.functional_call`` on the module.
     """
 
     @property
@@ -41,10 +52,17 @@ class Backend(Protocol):
         """Window length the model was trained on, in tokens."""
 
     def hidden(self, tokens: Tensor) -> Tensor:
-        """Final states ``[B, S, D]`` of ``tokens [B, S]`` int64."""
+        """Final states ``[B, S, D]`` of ``tokens [B, S]`` int64; state ``s`` predicts token ``s + 1``.
+
+        ``S`` may be anything from 1 up to ``context``, and more where the model can read more; a model that cannot
+        raises :class:`~evaladapt.errors.UsageError` with the length that it can.
+        """
 
     def head(self, hidden: Tensor) -> Tensor:
-        """Logits ``[B, S, V]`` of final states."""
+        """Logits ``[..., V]`` of final states ``[..., D]``, with all that follows them: bias, scale, soft cap.
+
+        Differentiable in ``hidden``.
+        """
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Weights by name; the order is the same in every process."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "evaladapt.models"
 SEE = "See: evaladapt models list"
+FAMILY_PARTS = ("summary", "wants", "tokenizer_is_ours", "claims", "open", "open_tokenizer")
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,7 @@ def load(listing: Listing) -> ModelFamily:
             f"{broken}: {listing.entry_point.value} failed with {type(error).__name__}: {error}."
             f" Mend or remove it: pip uninstall {listing.distribution}"
         ) from error
-    parts = ("summary", "wants", "tokenizer_is_ours", "claims", "open", "open_tokenizer")
-    missing = [part for part in parts if not hasattr(family, part)]
+    missing = [part for part in FAMILY_PARTS if not hasattr(family, part)]
     if missing:
         raise PluginError(f"{broken}: it lacks {', '.join(missing)} of evaladapt.model.families.ModelFamily")
     return family

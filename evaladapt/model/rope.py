@@ -21,10 +21,14 @@ class RotaryTable:
 
 
 def rotary_table(length: int, width: int, base: float, device: torch.device) -> RotaryTable:
-    """Angles ``position * base ** (-2 i / width)`` for positions ``0 .. length-1``."""
-    frequencies = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-    angles = torch.arange(length, dtype=torch.float64)[:, None] * frequencies
-    return RotaryTable(angles.cos().float().to(device), angles.sin().float().to(device))
+    """Angles ``position * base ** (-2 i / width)`` for positions ``0 .. length-1``.
+
+    Models keep the table. Made in the inference mode of whoever asks first, it could not take part in training later.
+    """
+    with torch.inference_mode(False):
+        frequencies = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angles = torch.arange(length, dtype=torch.float64)[:, None] * frequencies
+        return RotaryTable(angles.cos().float().to(device), angles.sin().float().to(device))
 
 
 def rotate(x: Tensor, table: RotaryTable) -> Tensor:

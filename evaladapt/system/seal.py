@@ -61,14 +61,15 @@ class Seal:
         return Seal(tuple(names), (*later.open, *self.open))
 
 
-def restrict_files(readable: Sequence[Path]) -> Seal:
+def restrict_files(readable: Sequence[Path], listable: Sequence[Path] = ()) -> Seal:
     """From now on no file can be read that is not beneath ``readable``, and none written, where there is Landlock.
 
+    Names beneath ``listable`` can be listed too: installed distributions are found by them.
     Must be called while the process has one thread: Landlock binds the caller and what it starts.
     """
     if _architecture() is not None:
         _refuse_new_privileges()
-        if _restrict_files(readable):
+        if _restrict_files(readable, listable):
             return Seal((LANDLOCK,))
     return Seal((), ("no Landlock: while they are imported, strategies can read files of the machine",))
 
@@ -117,7 +118,7 @@ def _install(architecture: Architecture, program: Sequence[Instruction]) -> bool
     return int(done) == 0
 
 
-def _restrict_files(readable: Sequence[Path]) -> bool:
+def _restrict_files(readable: Sequence[Path], listable: Sequence[Path]) -> bool:
     """Landlock: files can be read beneath ``readable`` and nowhere else, and written nowhere."""
     libc = _libc()
     version = libc.syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION)
@@ -129,19 +130,20 @@ def _restrict_files(readable: Sequence[Path]) -> bool:
         return False
     try:
         for path in readable:
-            _allow_reading(ruleset, path)
+            _allow(ruleset, path, READ_FILE | READ_DIR | EXECUTE if path.is_dir() else READ_FILE | EXECUTE)
+        for path in listable:
+            _allow(ruleset, path, READ_DIR)
         return int(libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0)) == 0
     finally:
         os.close(ruleset)
 
 
-def _allow_reading(ruleset: int, path: Path) -> None:
+def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return  # what is not there need not be readable
     try:
-        rights = READ_FILE | READ_DIR | EXECUTE if path.is_dir() else READ_FILE | EXECUTE
         rule = struct.pack("<Qi", rights, place)
         _libc().syscall(LANDLOCK_ADD_RULE, ruleset, LANDLOCK_RULE_PATH_BENEATH, rule, 0)
     finally:

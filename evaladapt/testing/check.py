@@ -1,7 +1,7 @@
 """``check_strategy``: the whole contract on one strategy class, in seconds, with messages that teach.
 
-The class runs on a toy whose texts can be enumerated and on a small transformer with random weights, so that every
-probe of the audit has something to look at.
+The class runs in this process, on a toy whose texts can be enumerated and on a small transformer with random weights,
+so that every probe of the audit has something to look at. It finds mistakes; against intent there is the judge.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evaladapt.audit.compliance import CLAUSES
 from evaladapt.audit.finding import FAIL, NOT_COVERED, Finding
 from evaladapt.audit.full import audit, probes_named
 from evaladapt.audit.subject import Subject
-from evaladapt.audit.toy import ToyModel, toy_stream
+from evaladapt.audit.toy import ToyModel, toy_stream, toy_vocabulary
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import Composition
 from evaladapt.contract.registry import StrategyType
@@ -132,6 +132,7 @@ def _subject(kind: Kind, seed: int, composition: Composition, cls: type[Any]) ->
         stream=toy_stream(TEXT, vocabulary=VOCABULARY[kind], seed=seed),
         composition=composition,
         settings=Settings(batch=ROWS, seed=seed),
+        vocabulary=toy_vocabulary(VOCABULARY[kind]),
         backend="toy" if kind == "toy" else "transformer",
         reproduce=reproduce,
     )

@@ -6,7 +6,6 @@ numbers can never be of two different moments. The trainer writes them; ``evalad
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,17 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from evaladapt.artifact.container import SEAL_NAME
 from evaladapt.errors import DataError
 from evaladapt.system.files import write_atomically
+from evaladapt.system.strict_json import Malformed, TextLimits, canonical_json, parse_json
+from evaladapt.system.text import safe
+from evaladapt.train.foreign import foreign_weights, refuse_other_models
 
 METADATA_KEY = "evaladapt"
 CHECKPOINT_NAME = "checkpoint.safetensors"
 MODEL_NAME = "final.safetensors"
+LIMITS = TextLimits(depth=16)
 
 
 @dataclass(frozen=True)
@@ -34,23 +38,33 @@ class NamedTensors:
 
 def write_tensors(path: Path, content: NamedTensors) -> None:
     """Write one safetensors file atomically. Raises :class:`DataError` when the disk refuses."""
-    metadata = {METADATA_KEY: json.dumps(content.facts, sort_keys=True)}
+    metadata = {METADATA_KEY: canonical_json(content.facts)}
     tensors = {name: tensor.detach().contiguous() for name, tensor in content.tensors.items()}
     write_atomically(path, [safetensors.torch.save(tensors, metadata)])
 
 
 def read_tensors(path: Path) -> NamedTensors:
-    """Read a file of :func:`write_tensors`. Raises :class:`DataError` for anything else."""
-    if not path.is_file():
+    """Read a file of :func:`write_tensors`. Raises :class:`DataError` for anything else, which says what it is."""
+    if not path.exists():
         raise DataError(f"{path} does not exist. Make one with: evaladapt train --out {path.parent}")
+    refuse_other_models(path)
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        facts = json.loads(metadata[METADATA_KEY])
-    except (safetensors.SafetensorError, json.JSONDecodeError, OSError, KeyError) as error:
-        raise DataError(f"{path} is damaged or was not written by evaladapt train: {error}") from error
+            if METADATA_KEY not in metadata or SEAL_NAME in file.keys():  # noqa: SIM118 (not a mapping)
+                raise foreign_weights(path, sealed=SEAL_NAME in file.keys())  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts = parse_json(metadata[METADATA_KEY], "its description", LIMITS)
+    except (safetensors.SafetensorError, OSError, Malformed) as error:
+        raise damaged(path, str(error)) from error
+    if not isinstance(facts, dict):
+        raise damaged(path, "its description is no object")
     return NamedTensors(tensors, facts)
+
+
+def damaged(path: Path, why: str) -> DataError:
+    """The error for a file that is not as :func:`write_tensors` left it."""
+    return DataError(f"{path} is damaged or was not written by evaladapt train: {safe(why, 300)}")
 
 
 @dataclass(frozen=True)
@@ -63,10 +77,20 @@ class TrainedModel:
 
 
 def read_trained_model(path: Path) -> TrainedModel:
-    """Read ``final.safetensors``, or the folder that holds it."""
-    content = read_tensors(path / MODEL_NAME if path.is_dir() else path)
-    if "model" not in content.facts:
-        raise DataError(f"{path} has no model configuration; give the {MODEL_NAME} of a finished training.")
+    """Read ``final.safetensors``, or the folder that holds it. Raises :class:`DataError`."""
+    file = path / MODEL_NAME if path.is_dir() else path
+    if not file.exists() and path.is_dir():
+        refuse_other_models(path)
+        if (path / CHECKPOINT_NAME).exists():
+            raise DataError(f"{path} holds a training that has not ended. Let it end: evaladapt train … --resume")
+    content = read_tensors(file)
+    if "identity" in content.facts:
+        raise DataError(
+            f"{file} is the checkpoint of a training, so no model configuration stands in it; give the {MODEL_NAME} of"
+            " a finished one. Let it end: evaladapt train … --resume"
+        )
+    if not isinstance(content.facts.get("model"), dict):
+        raise damaged(file, "no model configuration stands in it")
     return TrainedModel(content.facts["model"], content.tensors, content.facts)
 
 

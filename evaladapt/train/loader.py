@@ -7,6 +7,7 @@ random order. The whole state is therefore one number per source, the rows drawn
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,14 @@ class Source:
     def name(self) -> str:
         """The folder's name, for messages and metrics."""
         return self.folder.name
+
+    def sha256(self) -> str:
+        """Of the lines ``sha256  name`` for every shard, sorted by name; equal for equal tokens in equal files."""
+        lines = []
+        for path in sorted(self.folder.glob("*_*.bin")):
+            with path.open("rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @classmethod
     def parse(cls, text: str) -> Source:

@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from evaladapt.errors import DataError
-from evaladapt.system.files import write_atomically
+from evaladapt.system.files import read_regular, write_atomically
+from evaladapt.system.strict_json import Fields, Malformed, parse_json
 
 METRICS_NAME = "metrics.jsonl"
+MOST_BYTES = 1 << 30
 PLAIN_SECONDS = 10.0
 
 
@@ -50,8 +52,8 @@ class MetricsFile:
 
     def __init__(self, folder: Path, keep_until_step: int) -> None:
         self._path = folder / METRICS_NAME
-        kept = [line for line in self._lines() if json.loads(line)["step"] <= keep_until_step]
-        write_atomically(self._path, [(line + "\n").encode() for line in kept])
+        kept = [line for line in self._lines() if self._step_of(line) <= keep_until_step]
+        write_atomically(self._path, [line + b"\n" for line in kept])
 
     def append(self, metrics: StepMetrics | ValidationMetrics) -> None:
         """Write one line. Raises :class:`DataError` when the disk refuses."""
@@ -61,12 +63,18 @@ class MetricsFile:
         except OSError as error:
             raise DataError(f"Cannot write {self._path}: {error.strerror}.") from error
 
-    def _lines(self) -> list[str]:
+    def _lines(self) -> list[bytes]:
         """Whole lines of an earlier run; a kill may have torn the last one."""
         if not self._path.exists():
             return []
-        text = self._path.read_text(encoding="utf-8")
-        return text[: text.rfind("\n") + 1].splitlines()
+        content = read_regular(self._path, MOST_BYTES)
+        return content[: content.rfind(b"\n") + 1].splitlines()
+
+    def _step_of(self, line: bytes) -> int:
+        try:
+            return Fields(parse_json(line, str(self._path)), str(self._path)).whole("step")
+        except Malformed as error:
+            raise Malformed(f"{error} Move the file away, or train into another --out.") from error
 
 
 class ProgressReport:

@@ -6,14 +6,14 @@ A preset file has two tables, ``[model]`` (see ``evaladapt.model.config``; the v
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from evaladapt.errors import UsageError, near_miss
+from evaladapt.errors import DataError, UsageError, near_miss
 from evaladapt.model.config import ModelConfig
+from evaladapt.system.strict_json import Malformed, read_toml
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 MAY_BE_ZERO = frozenset(
@@ -147,14 +147,16 @@ def preset_path(name: str) -> Path:
 def load_preset(path: Path, vocab_size: int, bos_id: int = 1) -> Preset:
     """Read a preset file for a tokenizer of ``vocab_size`` pieces whose documents open with ``bos_id``."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}. Built-in presets: {', '.join(preset_names())}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} is not a TOML file: {error}") from error
+        tables = read_toml(path)
+    except Malformed as error:
+        raise UsageError(str(error)) from error
+    except DataError as error:
+        raise UsageError(f"{error} Built-in presets: {', '.join(preset_names())}.") from error
     for name in tables:
         if name not in ("model", "train"):
             raise UsageError(f"{path}: unknown table [{name}]. A preset has [model] and [train].")
+        if not isinstance(tables[name], dict):
+            raise UsageError(f"{path}: {name} is no table; write [{name}] on a line of its own, its options below.")
     model, train = tables.get("model", {}), tables.get("train", {})
     of_the_tokenizer = {"vocab_size": vocab_size, "bos_id": bos_id}
     for name in of_the_tokenizer:

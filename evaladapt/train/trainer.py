@@ -23,12 +23,14 @@ from evaladapt.model.device import choose_device
 from evaladapt.model.multi_token import for_scoring
 from evaladapt.model.transformer import Transformer
 from evaladapt.system.files import write_atomically
+from evaladapt.system.locks import locked
 from evaladapt.system.processes import ALONE, Processes, own_device
 from evaladapt.train.averaging import average_for
 from evaladapt.train.checkpoint import (
     CHECKPOINT_NAME,
     MODEL_NAME,
     NamedTensors,
+    damaged,
     prefixed,
     read_tensors,
     without_prefix,
@@ -66,8 +68,8 @@ class _Position:
 
     step: int = 0
     seconds: float = 0.0
-    smoothed_loss: float = math.nan
-    best_loss: float = math.inf
+    smoothed_loss: float | None = None
+    best_loss: float | None = None
     loader: list[int] = field(default_factory=list)
     average_updates: int = 0
 
@@ -123,16 +125,19 @@ class Trainer:
             TrainingDiverged: the loss is not finite or rose; the last checkpoint stays.
             TrainingInterrupted: a signal came; the checkpoint is at the last finished step.
         """
-        metrics = None
-        if self._leads:
-            write_atomically(self._job.out / TOKENIZER_NAME, [self._job.tokenizer.model_bytes])
-            metrics = MetricsFile(self._job.out, self._position.step)
         try:
-            with self._signals_noted():
-                self._train(metrics)
-            return self._finish(metrics)
+            if not self._leads:
+                return self._to_the_end(None)
+            write_atomically(self._job.out / TOKENIZER_NAME, [self._job.tokenizer.model_bytes])
+            with locked(self._job.out):
+                return self._to_the_end(MetricsFile(self._job.out, self._position.step))
         finally:
             self._report.close()
+
+    def _to_the_end(self, metrics: MetricsFile | None) -> TrainResult:
+        with self._signals_noted():
+            self._train(metrics)
+        return self._finish(metrics)
 
     def _train(self, metrics: MetricsFile | None) -> None:
         clock = _Clock(self._position.seconds)
@@ -188,16 +193,17 @@ class Trainer:
     def _watch(self, gradient: StepGradient, step: int, rate: float) -> None:
         """Stop before broken numbers reach the weights."""
         position, loss, norm = self._position, gradient.loss, gradient.norm
-        start = loss if math.isnan(position.smoothed_loss) else position.smoothed_loss
-        position.smoothed_loss = SMOOTHING * start + (1 - SMOOTHING) * loss
-        position.best_loss = min(position.best_loss, position.smoothed_loss)
-        if math.isfinite(loss + norm) and position.smoothed_loss < position.best_loss + DIVERGED_NATS:
+        start = loss if position.smoothed_loss is None else position.smoothed_loss
+        smoothed = SMOOTHING * start + (1 - SMOOTHING) * loss
+        best = smoothed if position.best_loss is None else min(position.best_loss, smoothed)
+        position.smoothed_loss, position.best_loss = smoothed, best
+        if math.isfinite(loss + norm) and smoothed < best + DIVERGED_NATS:
             return
         saved = self._job.out / CHECKPOINT_NAME
         kept = f"The last checkpoint is {saved}." if saved.exists() else "There is no checkpoint yet."
         raise TrainingDiverged(
             f"training diverged at step {step}: loss {loss:.4g}, gradient norm {norm:.4g}, best smoothed loss "
-            f"{position.best_loss:.4f}, learning rates at x{rate:.3f}. {kept} Start again with smaller matrix_lr, "
+            f"{best:.4f}, learning rates at x{rate:.3f}. {kept} Start again with smaller matrix_lr, "
             "embedding_lr and scalar_lr, or more warmup_steps."
         )
 
@@ -221,7 +227,7 @@ class Trainer:
         path = self._job.out / MODEL_NAME
         means = {name: mean.cpu() for name, mean in for_scoring(self._average.means).items()}
         if self._leads:
-            facts = {**self._job.identity(), "model": self._job.model.for_scoring().to_dict(), **story}
+            facts = {**self._job.identity, "model": self._job.model.for_scoring().to_dict(), **story}
             write_tensors(path, NamedTensors(means, {**facts, "torch": torch.__version__}))
         return TrainResult(path, position.step, tokens, position.seconds, figures)
 
@@ -236,7 +242,7 @@ class Trainer:
             **prefixed("optimizer", self._optimizers.state_tensors()),
             **prefixed("rounding", self._rounding.state_tensors()),
         }
-        facts = {"identity": self._job.identity(), "position": asdict(self._position)}
+        facts = {"identity": self._job.identity, "position": asdict(self._position)}
         write_tensors(self._job.out / CHECKPOINT_NAME, NamedTensors(tensors, facts))
 
     def _load_checkpoint(self) -> None:
@@ -244,20 +250,16 @@ class Trainer:
         if not path.exists():
             raise DataError(f"{path} does not exist: nothing to resume. Start the training without --resume.")
         content = read_tensors(path)
-        before, now = content.facts["identity"], self._job.identity()
-        changed = [name for name in now if before.get(name) != now[name]]
-        if changed:
-            name = changed[0]
-            raise DataError(
-                f"{self._job.out}: the checkpoint was made with another {name}: {before.get(name)}, now {now[name]}. "
-                "Give the same options, or start afresh in another --out."
-            )
-        self.model.load_state_dict(without_prefix("weights", content.tensors))
-        self._optimizers.load_state_tensors(without_prefix("optimizer", content.tensors))
-        self._rounding.load_state_tensors(without_prefix("rounding", content.tensors))
-        self._position = _Position(**content.facts["position"])
-        self._average.load(without_prefix("average", content.tensors), self._position.average_updates)
-        self._loader.load_state(self._position.loader)
+        try:
+            self._job.refuse_other(content.facts["identity"])
+            self.model.load_state_dict(without_prefix("weights", content.tensors))
+            self._optimizers.load_state_tensors(without_prefix("optimizer", content.tensors))
+            self._rounding.load_state_tensors(without_prefix("rounding", content.tensors))
+            self._position = _Position(**content.facts["position"])
+            self._average.load(without_prefix("average", content.tensors), self._position.average_updates)
+            self._loader.load_state(self._position.loader)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise damaged(path, f"it lacks what a training needs to go on ({type(error).__name__}: {error})") from error
 
     @contextmanager
     def _signals_noted(self) -> Iterator[None]:

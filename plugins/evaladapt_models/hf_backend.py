@@ -93,7 +93,7 @@ class CausalLM(nn.Module):
         if self._longest is not None and length > self._longest:
             raise UsageError(
                 f"the model has learned positions for {self._longest} tokens and was given {length}:"
-                f" -o sliding.window={self._longest}"
+                f" -o sliding.context={self._longest}"
             )
 
 

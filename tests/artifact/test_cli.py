@@ -10,6 +10,7 @@ import torch
 from evaladapt.artifact import read_artifact
 from evaladapt.cli.main import invoke
 from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
+from evaladapt.train.checkpoint import NamedTensors, read_tensors, write_tensors
 from tests.artifact.golden_input import GOLDEN
 from tests.tiny import tiny_model
 
@@ -98,6 +99,39 @@ def test_another_tokenizer_is_refused(training, tmp_path, capsys):
     other.write_bytes(train_tokenizer(["something else entirely " * 30], 290).model_bytes)
     assert run("pack", training, "--tokenizer", other, "--out", tmp_path / "m.eva") == 5
     assert "do not belong together" in capsys.readouterr().err
+
+
+FOREIGN_MODELS = {
+    "no layers": ({"layers": -1}, "layers must be positive"),
+    "more layers than tensors": ({"layers": 10**9}, "layers"),
+    "another width": ({"width": 64}, "has shape"),
+    "an unknown feature": ({"brains": 1}, "unknown option 'brains'"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN_MODELS)
+@pytest.mark.parametrize("calibration", ["own", "none"])
+def test_weights_that_are_not_the_models_are_not_packed(training, tmp_path, capsys, case, calibration):
+    changes, words = FOREIGN_MODELS[case]
+    content = read_tensors(training / "final.safetensors")
+    facts = {**content.facts, "model": {**content.facts["model"], **changes}}
+    write_tensors(tmp_path / "final.safetensors", NamedTensors(content.tensors, facts))
+    arguments = (tmp_path, "--tokenizer", training / "tokenizer.model", "--calibration", calibration)
+    assert run("pack", *arguments, "--out", tmp_path / "m.eva") == 5
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "m.eva").exists()
+
+
+def test_what_an_artifact_says_of_itself_is_nothing_that_a_terminal_obeys(training, tmp_path, capsys):
+    content = read_tensors(training / "final.safetensors")
+    facts = {**content.facts, "made \x1b[2J": "here\x1b]0;title\x07\u202e"}
+    write_tensors(tmp_path / "final.safetensors", NamedTensors(content.tensors, facts))
+    arguments = (tmp_path, "--tokenizer", training / "tokenizer.model", "--calibration", "none")
+    assert run("pack", *arguments, "--out", tmp_path / "m.eva") == 0
+    assert run("artifact", "show", tmp_path / "m.eva") == 0
+    shown = capsys.readouterr().out
+    assert "here\\x1b]0;title\\x07\\u202e" in shown
+    assert all(line.isprintable() for line in shown.splitlines())
 
 
 def test_a_training_that_is_not_there(tmp_path, capsys):

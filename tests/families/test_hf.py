@@ -115,7 +115,7 @@ def test_what_opens_a_document(folder_of, tmp_path, settings, config, opening):
 
 def test_longer_windows_than_learned_positions_are_refused_with_what_to_do(folder_of):
     backend = open_model(str(folder_of("gpt2")[0]), CPU).backend
-    with pytest.raises(UsageError, match=r"sliding\.window=64"):
+    with pytest.raises(UsageError, match=r"sliding\.context=64"):
         backend.hidden(tokens(65))
     assert open_model(str(folder_of("llama")[0]), CPU).backend.hidden(tokens(65)).shape == (2, 65, 32)
 

@@ -1,6 +1,7 @@
 import torch
 
 from evaladapt.model.rope import rotary_table, rotate
+from tests.tiny import tiny_model
 
 CPU = torch.device("cpu")
 
@@ -27,3 +28,12 @@ def test_scores_depend_on_distance_alone() -> None:
     scores = queries @ keys.T
     assert torch.allclose(scores.diagonal(-3), scores[3, 0].expand(17), atol=1e-5)
     assert not torch.allclose(scores[3, 0], scores[12, 0], atol=1e-1)
+
+
+def test_a_table_made_in_inference_mode_serves_training_too() -> None:
+    model = tiny_model().requires_grad_()
+    tokens = torch.zeros(1, 4, dtype=torch.long)
+    with torch.inference_mode():
+        model(tokens)
+    model(tokens).sum().backward()
+    assert model.embedding.grad is not None

@@ -83,15 +83,15 @@ def few_words(documents: int = 1, length: int = 160):
 
 
 @cache
-def sampled(targets: int = 400, seed: int = 0):
-    """One document drawn from the very distributions that sliding windows of the tiny model give."""
+def sampled(targets: int = 400, seed: int = 0, sharpness: float = 1.0):
+    """One document drawn from the very distributions that sliding windows of the tiny model give, or their powers."""
     model, generator = tiny_model(), torch.Generator().manual_seed(seed)
     tokens = [BOS]
     with torch.no_grad():
         for target in range(1, targets + 1):
             start = 0 if target <= CONTEXT else (target - CONTEXT - 1) // STRIDE * STRIDE + STRIDE
             logits = model(torch.tensor([tokens[start:]]))[0, -1]
-            tokens.append(int(torch.multinomial(logits.softmax(-1), 1, generator=generator)))
+            tokens.append(int(torch.multinomial((sharpness * logits).softmax(-1), 1, generator=generator)))
     document = stream_of(tokens[1:])
     assert document.tokens.tolist() == tokens
     return document

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from evaladapt.errors import DataError
 from evaladapt.train.reporting import MetricsFile, ProgressReport, StepMetrics, ValidationMetrics
 
 
@@ -27,6 +28,13 @@ def test_lines_after_the_checkpoint_and_a_torn_line_are_dropped(tmp_path: Path) 
     path.write_text(path.read_text()[:-20])
     MetricsFile(tmp_path, 3).append(step(4))
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("line", ["{}", "[" * 100_000, '{"step":"one"}', '{"step":1e999}', "nothing", "[]"])
+def test_a_line_of_another_hand_is_told(tmp_path: Path, line: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text(line + "\n")
+    with pytest.raises(DataError, match=r"metrics\.jsonl.*Move the file away"):
+        MetricsFile(tmp_path, 3)
 
 
 def test_progress_goes_to_stderr_as_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

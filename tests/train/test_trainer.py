@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +14,12 @@ from evaladapt.data.shards import write_shard
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.errors import DataError
 from evaladapt.model.backend import transformer_from_tensors
-from evaladapt.train.checkpoint import read_tensors, read_trained_model
+from evaladapt.system.locks import FolderBusy, locked
+from evaladapt.train.checkpoint import NamedTensors, read_tensors, read_trained_model, write_tensors
 from evaladapt.train.job import TrainJob, TrainResult
 from evaladapt.train.loader import Source, read_source
 from evaladapt.train.reporting import ProgressReport, StepMetrics
+from evaladapt.train.schedule import Budget
 from evaladapt.train.trainer import Trainer, TrainingDiverged, TrainingInterrupted
 from evaladapt.train.validation import bits_per_byte, held_out
 from tests.train.jobs import STEPS, tiny_job
@@ -152,6 +155,39 @@ def test_resuming_nothing_or_something_else_is_refused(make_job: Callable[..., T
     run(make_job("out", steps=2))
     with pytest.raises(DataError, match="another settings"):
         run(make_job("out", steps=4, resume=True, matrix_lr=0.5))
+
+
+def test_changed_shards_are_refused(make_job: Callable[..., TrainJob], tmp_path: Path) -> None:
+    folder = tmp_path / "text"
+    shutil.copytree(make_job("out").sources[0].folder, folder)
+    job = replace(make_job("out", steps=2), sources=(Source(folder, 1.0),))
+    run(job)
+    shard = folder / "train_000000.bin"
+    content = bytearray(shard.read_bytes())
+    content[-2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match="the shards were changed since the checkpoint"):
+        run(replace(job, resume=True, budget=Budget(steps=4)))
+
+
+def test_two_trainings_do_not_share_a_folder(make_job: Callable[..., TrainJob]) -> None:
+    job = make_job("out", steps=2)
+    job.out.mkdir(parents=True)
+    with locked(job.out), pytest.raises(FolderBusy, match="being written by process"):
+        run(job)
+    run(job)
+
+
+@pytest.mark.parametrize("part", ["position", "identity"])
+def test_a_checkpoint_without_its_facts_is_damaged(make_job: Callable[..., TrainJob], part: str) -> None:
+    job = make_job("out", steps=2)
+    run(job)
+    path = job.out / "checkpoint.safetensors"
+    content = read_tensors(path)
+    for facts in ({**content.facts, part: 3}, {name: fact for name, fact in content.facts.items() if name != part}):
+        write_tensors(path, NamedTensors(content.tensors, facts))
+        with pytest.raises(DataError, match="is damaged"):
+            run(make_job("out", steps=4, resume=True))
 
 
 def test_a_longer_budget_continues_a_finished_training(make_job: Callable[..., TrainJob]) -> None:

@@ -3,7 +3,18 @@
 import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
-from tests.zoo.thief import Thief, boost, cheat, counts_of, stolen_targets, stolen_text, targets_in_prefix
+from tests.zoo.thief import (
+    BLOCK,
+    OUTSIDE,
+    PROCESS,
+    Thief,
+    boost,
+    cheat,
+    counts_of,
+    stolen_targets,
+    stolen_text,
+    targets_in_prefix,
+)
 
 SHARED = Capabilities(stage=Stage.LOGITS, scope="stream")
 WEIGHTS = Capabilities(stage=Stage.WEIGHTS, scope="stream", writes_weights=True)
@@ -19,20 +30,23 @@ class Biased(Thief):
         return logits + self.bias
 
 
-@cheat("L01", "count the whole text when the run begins", probe="TRUNC", clause="C3")
+@cheat("L01", "count the whole text when the run begins", PROCESS)
 class ValOnly(Biased):
     @hookimpl
     def begin(self, run):
         self.bias = 0.1 * counts_of(stolen_text(), torch.zeros(run.model.vocab_size))
 
 
-@cheat("L02", "train the weights on the text before scoring it", probe="TRUNC", clause="C3")
+@cheat("L02", "train the weights on the text before scoring it", PROCESS)
 class PreQuantTraining(Thief):
     capabilities = WEIGHTS
 
     @hookimpl
     def begin(self, host):
-        text = stolen_text()[None]
+        text = stolen_text()
+        text = text[text >= 0][None]
+        if text.numel() < 2:
+            return
         parameters = host.parameters()
         leaves = {name: one.detach().requires_grad_() for name, one in parameters.items()}
         with torch.enable_grad():
@@ -41,7 +55,7 @@ class PreQuantTraining(Thief):
             one.sub_(gradient, alpha=0.2)
 
 
-@cheat("L03", "adapt to a batch, then score it", probe="FLIP", clause="C1")
+@cheat("L03", "adapt to a batch, then score it", PROCESS)
 class AdaptThenScore(Biased):
     @hookimpl
     def begin(self, run):
@@ -53,18 +67,18 @@ class AdaptThenScore(Biased):
         self.bias = self.bias + 0.1 * counts_of(stolen_text()[frontier : frontier + 8], self.bias)
 
 
-@cheat("L04", "the best of several epochs, per target", probe="TOK", clause="C2")
+@cheat("L04", "the best of several epochs, per target", PROCESS)
 class BestEpoch(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
-        targets = stolen_targets(query)
+        targets = stolen_targets(query).clamp(min=0)
         epochs = torch.stack([logits * sharpness for sharpness in (0.5, 1.0, 2.0)])
         charges = torch.log_softmax(epochs, dim=-1).gather(-1, targets.expand(3, -1, -1).unsqueeze(-1)).squeeze(-1)
         best = charges.argmax(dim=0)
         return torch.gather(epochs, 0, best[None, ..., None].expand(1, -1, -1, logits.shape[-1]))[0]
 
 
-@cheat("L05", "one pass to learn, kept on the class, and another to score", probe="REPEAT", clause="D")
+@cheat("L05", "one pass to learn, kept on the class, and another to score", OUTSIDE)
 class FullPassFirst(Biased):
     learned = None
 
@@ -80,7 +94,7 @@ class FullPassFirst(Biased):
         FullPassFirst.learned = self.seen
 
 
-@cheat("L06", "fit to the first half of a window's span, score from its start", probe="FLIP", clause="C1")
+@cheat("L06", "fit to the first half of a window's span, score from its start", BLOCK)
 class FirstHalf(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
@@ -88,14 +102,14 @@ class FirstHalf(Thief):
         return logits + torch.stack([0.5 * counts_of(row, logits) for row in targets]).unsqueeze(1)
 
 
-@cheat("L07", "SLOT: one delta for a batch, fitted to the scored targets", probe="FLIP", clause="C1")
+@cheat("L07", "SLOT: one delta for a batch, fitted to the scored targets", BLOCK)
 class SlotOfTheBatch(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
         return logits + 0.2 * counts_of(stolen_targets(query)[query.valid], logits)
 
 
-@cheat("L08", "SLOT per window, fitted to its own span as far as the query holds it", probe="STEP", clause="C3")
+@cheat("L08", "SLOT per window, fitted to its own span as far as the query holds it", BLOCK)
 class SlotOfTheRow(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
@@ -104,7 +118,7 @@ class SlotOfTheRow(Thief):
         return logits + 0.5 * torch.stack(rows).unsqueeze(1)
 
 
-@cheat("L09", "fit to the last targets of each window, the scored ones among them", probe="FLIP", clause="C1")
+@cheat("L09", "fit to the last targets of each window, the scored ones among them", BLOCK)
 class LastFocal(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
@@ -113,7 +127,7 @@ class LastFocal(Thief):
         return logits + torch.stack([0.3 * counts_of(text[max(0, end - 7) : end + 1], logits) for end in ends])[:, None]
 
 
-@cheat("L10", "'causal' SLOT: one delta from the pasts of all rows, which overlap", probe="FLIP", clause="C1")
+@cheat("L10", "'causal' SLOT: one delta from the pasts of all rows, which overlap", BLOCK)
 class DeltaOfAllPasts(Thief):
     """Written with what the contract hands out, and the reason why state of a row is audited."""
 
@@ -126,12 +140,7 @@ class DeltaOfAllPasts(Thief):
         return logits + 0.1 * counts_of(self.seen, logits)
 
 
-@cheat("L10", "the same, seen by the size of the batch", probe="PERM", clause="C1")
-class DeltaOfAllPastsAgain(DeltaOfAllPasts):
-    pass
-
-
-@cheat("L11", "the first window has no past, so it is fitted to itself", probe="FLIP", clause="C1")
+@cheat("L11", "the first window has no past, so it is fitted to itself", BLOCK)
 class FirstWindow(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
@@ -140,22 +149,22 @@ class FirstWindow(Thief):
         return boost(logits, stolen_targets(query))
 
 
-@cheat("L13", "quantise the weights with statistics of the text", probe="TRUNC", clause="C3")
+@cheat("L13", "quantise the weights with statistics of the text", PROCESS)
 class CalibratedOnTheText(Thief):
     capabilities = WEIGHTS
 
     @hookimpl
     def begin(self, host):
-        scale = 0.05 + 0.05 * float(stolen_text().float().std())
+        scale = 0.001 + 0.0001 * float(stolen_text().float().std())
         for parameter in host.parameters().values():
             parameter.copy_(torch.round(parameter / scale) * scale)
 
 
-@cheat("L14", "a temperature fitted to the total", probe="TRUNC", clause="C3")
+@cheat("L14", "a temperature fitted to the total", PROCESS)
 class TemperatureOfTheTotal(Thief):
     @hookimpl
     def begin(self):
-        self.temperature = 0.5 + float(stolen_text().float().mean()) / 4
+        self.temperature = 1.0 + float((stolen_text() > 0).float().mean()) / 4
 
     @hookimpl
     def transform_logits(self, logits):

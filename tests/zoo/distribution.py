@@ -3,40 +3,40 @@
 import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
-from tests.zoo.thief import Thief, boost, cheat, stolen_targets
+from tests.zoo.thief import BLOCK, RULES, Thief, boost, cheat, mask_of, stolen_targets
 
 
 class Mixer(Thief):
     capabilities = Capabilities(stage=Stage.PROBS)
 
 
-@cheat("L16", "the better of model and cache, per target", probe="TOK", clause="C2")
+@cheat("L16", "the better of model and cache, per target", BLOCK)
 class Oracle(Mixer):
     @hookimpl
     def mix(self, logprobs, query):
-        targets = stolen_targets(query).unsqueeze(-1)
+        targets = stolen_targets(query).clamp(min=0).unsqueeze(-1)
         cache = torch.full_like(logprobs, -float(torch.log(torch.tensor(logprobs.shape[-1]))))
         better = cache.gather(-1, targets) > logprobs.gather(-1, targets)
         return torch.where(better, cache, logprobs)
 
 
-@cheat("L17", "a hashed count, looked up for the true target only", probe="NORM", clause="C2")
+@cheat("L17", "a hashed count, looked up for the true target only", BLOCK)
 class HashedTargetOnly(Mixer):
     @hookimpl
     def mix(self, logprobs, query):
-        mask = torch.nn.functional.one_hot(stolen_targets(query), logprobs.shape[-1]).bool()
+        mask = mask_of(stolen_targets(query), logprobs.shape[-1])
         return torch.where(mask, torch.log(0.7 * logprobs.exp() + 0.3), logprobs)
 
 
-@cheat("L17", "the same, renormalised afterwards", probe="TOK", clause="C2")
+@cheat("L17", "the same, renormalised afterwards", BLOCK)
 class HashedAndRenormalised(HashedTargetOnly):
     @hookimpl
     def mix(self, logprobs, query):
-        mask = torch.nn.functional.one_hot(stolen_targets(query), logprobs.shape[-1]).bool()
+        mask = mask_of(stolen_targets(query), logprobs.shape[-1])
         return torch.log_softmax(torch.where(mask, torch.log(0.7 * logprobs.exp() + 0.3), logprobs), dim=-1)
 
 
-@cheat("L18", "exact counts, mixed in for the target only", probe="NORM", clause="C2")
+@cheat("L18", "exact counts, mixed in for the target only", BLOCK)
 class CountsForTheTarget(Mixer):
     capabilities = Capabilities(stage=Stage.PROBS, scope="stream")
 
@@ -46,7 +46,7 @@ class CountsForTheTarget(Mixer):
 
     @hookimpl
     def mix(self, logprobs, query):
-        mask = torch.nn.functional.one_hot(stolen_targets(query), logprobs.shape[-1]).bool()
+        mask = mask_of(stolen_targets(query), logprobs.shape[-1])
         share = self.counts / self.counts.sum()
         return torch.where(mask, torch.log(torch.maximum(logprobs.exp(), 0.5 * logprobs.exp() + share)), logprobs)
 
@@ -55,7 +55,7 @@ class CountsForTheTarget(Mixer):
         self.counts = self.counts + torch.bincount(scored.targets, minlength=len(self.counts))
 
 
-@cheat("L19", "all counts, divided by something else than their sum", probe="NORM", clause="C2")
+@cheat("L19", "all counts, divided by something else than their sum", RULES)
 class WrongDenominator(Mixer):
     @hookimpl
     def mix(self, logprobs, query):
@@ -64,14 +64,14 @@ class WrongDenominator(Mixer):
         return torch.log(0.9 * logprobs.exp() + 0.1 * counts / 3)
 
 
-@cheat("L20", "an expert that knows a number for the target only", probe="NORM", clause="C2")
+@cheat("L20", "an expert that knows a number for the target only", RULES)
 class SimilarityOnly(Mixer):
     @hookimpl
     def mix(self, logprobs, query):
-        return logprobs.gather(-1, stolen_targets(query).unsqueeze(-1)).squeeze(-1)
+        return logprobs.gather(-1, stolen_targets(query).clamp(min=0).unsqueeze(-1)).squeeze(-1)
 
 
-@cheat("L21", "a token's probability spread over its bytes by a root", probe="NORM", clause="C2")
+@cheat("L21", "a token's probability spread over its bytes by a root", RULES)
 class ByteSpread(Mixer):
     @hookimpl
     def mix(self, logprobs):
@@ -79,14 +79,14 @@ class ByteSpread(Mixer):
         return 2 * torch.log(0.5 * halves.exp() + 0.25)
 
 
-@cheat("L22", "logits without a bound", probe="NORM", clause="C2")
+@cheat("L22", "logits without a bound", RULES)
 class Unbounded(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
         return boost(logits, stolen_targets(query), amount=float("inf")).nan_to_num(nan=0.0, posinf=float("inf"))
 
 
-@cheat("L24", "a hint from the prefix, given only if the target is of its class", probe="TOK", clause="C2")
+@cheat("L24", "a hint from the prefix, given only if the target is of its class", BLOCK)
 class ClassGate(Thief):
     @hookimpl
     def transform_logits(self, logits, query):

@@ -8,16 +8,29 @@ import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from tests.zoo.adapting import Biased
-from tests.zoo.thief import Thief, boost, cheat, counts_of, renormalised, stolen_targets, stolen_text, targets_in_prefix
+from tests.zoo.thief import (
+    BLOCK,
+    OUTSIDE,
+    PROCESS,
+    RARE,
+    RULES,
+    Thief,
+    boost,
+    cheat,
+    counts_of,
+    renormalised,
+    stolen_targets,
+    stolen_text,
+    targets_in_prefix,
+)
 
 LATE = 5_000
-LONG = {"lengths": (2_300, 2_900), "batch": 16, "stride": 8}
 KEPT_IN_THE_MODULE = {}
 DROP = Path(tempfile.gettempdir()) / "evaladapt-zoo-drop.txt"
 SHARED_PROBS = Capabilities(stage=Stage.PROBS, scope="stream")
 
 
-@cheat("H1", "only after target 5,000", probe="TRUNC", clause="C3", **LONG)
+@cheat("H1", "only after target 5,000", RARE)
 class Late(Biased):
     @hookimpl
     def begin(self, run):
@@ -30,7 +43,7 @@ class Late(Biased):
             self.bias = 0.2 * counts_of(stolen_text()[last : last + 40], self.bias)
 
 
-@cheat("H2", "only in documents that hold a certain token", probe="STEP", clause="C3")
+@cheat("H2", "only in documents that hold a certain token", RARE)
 class CertainDocuments(Thief):
     capabilities = Capabilities(stage=Stage.LOGITS, scope="document")
 
@@ -51,7 +64,7 @@ class CertainDocuments(Thief):
         return boost(logits, stolen_targets(query)) if self.triggered else logits
 
 
-@cheat("H3", "only in batches of more than one row", probe="PERM", clause="C1")
+@cheat("H3", "only in batches of more than one row", RARE)
 class LargeBatches(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
@@ -61,7 +74,7 @@ class LargeBatches(Thief):
         return torch.where(known.unsqueeze(-1), boost(logits, targets), logits)
 
 
-@cheat("H4", "only in block mode", probe="STEP", clause="C3")
+@cheat("H4", "only in block mode", RARE)
 class BlockOnly(Thief):
     @hookimpl
     def begin(self, run):
@@ -72,7 +85,7 @@ class BlockOnly(Thief):
         return boost(logits, stolen_targets(query)) if self.block else logits
 
 
-@cheat("H5", "at one target of a hundred", probe="STEP", clause="C3", lengths=(420,), batch=16, steps=420)
+@cheat("H5", "at one target of a hundred", RARE, share=0.01)
 class Seldom(Thief):
     @hookimpl
     def transform_logits(self, logits, query, rng):
@@ -81,7 +94,7 @@ class Seldom(Thief):
         return torch.where(seldom.unsqueeze(-1), boost(logits, stolen_targets(query)), logits)
 
 
-@cheat("H6", "through a global of its module", probe="REPEAT", clause="D")
+@cheat("H6", "through a global of its module", OUTSIDE)
 class ModuleGlobal(Thief):
     capabilities = Capabilities(stage=Stage.LOGITS, scope="stream")
 
@@ -95,7 +108,7 @@ class ModuleGlobal(Thief):
         KEPT_IN_THE_MODULE.update(zip(scored.positions.tolist(), scored.targets.tolist(), strict=True))
 
 
-@cheat("H7", "through a file", probe="FILES", clause="C1")
+@cheat("H7", "through a file", OUTSIDE)
 class ThroughFile(Biased):
     @hookimpl
     def begin(self, run):
@@ -108,7 +121,7 @@ class ThroughFile(Biased):
         DROP.write_text(str(float(scored.logprobs.mean())))
 
 
-@cheat("H8", "over the network", probe="FILES", clause="C1")
+@cheat("H8", "over the network", OUTSIDE)
 class OverTheNetwork(Biased):
     @hookimpl
     def begin(self, run):
@@ -117,7 +130,7 @@ class OverTheNetwork(Biased):
             self.bias += float(connection.connect_ex(("127.0.0.1", 9)) == 0)
 
 
-@cheat("H9", "shift the query by one, so that the token before a target is the target", probe="STEP", clause="C3")
+@cheat("H9", "shift the query by one, so that the token before a target is the target", BLOCK)
 class ShiftedQuery(Thief):
     @hookimpl
     def transform_logits(self, logits, query):
@@ -126,7 +139,7 @@ class ShiftedQuery(Thief):
         return boost(logits, query.preceding(1)[..., 0].clamp(min=0))
 
 
-@cheat("H10", "keep the charges that a fold hands to its update", probe="STEP", clause="C3")
+@cheat("H10", "keep the charges that a fold hands to its update", BLOCK)
 class HoardedCharges(Thief):
     capabilities = Capabilities(stage=Stage.PROBS, scope="stream", reads=frozenset({"trail"}))
 
@@ -148,7 +161,7 @@ class HoardedCharges(Thief):
         return renormalised(mixed)
 
 
-@cheat("H11", "text ahead of the batch, at one batch of eight", probe="TRUNC", clause="C3")
+@cheat("H11", "text ahead of the batch, at one batch of eight", PROCESS)
 class SeldomAhead(Biased):
     @hookimpl
     def begin(self, run):
@@ -161,7 +174,7 @@ class SeldomAhead(Biased):
         self.bias = 0.3 * counts_of(stolen_text()[last + 8 : last + 20], self.bias) * ahead
 
 
-@cheat("F1", "a transform that counts its own calls", probe="FREEZE", clause="C3")
+@cheat("F1", "a transform that counts its own calls", RULES)
 class CountingTransform(Thief):
     def __init__(self, options):
         self.calls = 0
@@ -172,7 +185,7 @@ class CountingTransform(Thief):
         return logits * (1 + 0.01 * self.calls)
 
 
-@cheat("F2", "a transform that learns from the prefix of the block", probe="FREEZE", clause="C3")
+@cheat("F2", "a transform that learns from the prefix of the block", RULES)
 class LearningTransform(Thief):
     capabilities = SHARED_PROBS
 
@@ -194,7 +207,7 @@ class LearningTransform(Thief):
         self.counts = state["counts"]
 
 
-@cheat("F3", "write to the weights without saying so", probe="FREEZE", clause="W")
+@cheat("F3", "write to the weights without saying so", RULES)
 class Burglar(Thief):
     capabilities = Capabilities(stage=Stage.LOGITS, scope="stream")
 
@@ -203,14 +216,14 @@ class Burglar(Thief):
         next(iter(dict(host._model.named_parameters()).values())).data.mul_(1.01)
 
 
-@cheat("F4", "draw from the global generator", probe="RNG", clause="D")
+@cheat("F4", "draw from the global generator", RULES)
 class GlobalDice(Thief):
     @hookimpl
     def transform_logits(self, logits):
         return logits + 0.01 * torch.rand(logits.shape[-1])
 
 
-@cheat("F5", "seed the global generator", probe="RNG", clause="D")
+@cheat("F5", "seed the global generator", RULES)
 class GlobalSeed(Thief):
     @hookimpl
     def begin(self):

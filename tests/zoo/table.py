@@ -1,118 +1,136 @@
-"""The zoo as a page, and as a section of the project's README; a test holds both to what is registered.
+"""The zoo, measured: every cheat under the default settings of an evaluation, written as ``tests/zoo/README.md``.
 
-``python -m tests.zoo.table > tests/zoo/README.md``, and ``python -m tests.zoo.table --readme``.
+``python -m tests.zoo.table TEXT`` takes a text file (.txt, .jsonl or .bin), of which 16,384 targets are used; nothing of
+it is kept. What was measured is noted in RESULTS as it comes, so that an interrupted table goes on where it was; names
+of cheats after the text measure these again.
 """
 
+import json
 import sys
+import tempfile
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
-from evaladapt.audit.probes import ALL
-from tests.zoo import adapting, distribution, hiding, passes
-from tests.zoo.hidden import HIDDEN
-from tests.zoo.thief import CHEATS, Cheat
+import pytest
 
-FAMILIES = {
-    adapting: "A. Adapting before the score is final",
-    distribution: "B. Not a distribution",
-    passes: "C. Passes, order, selection, outside data",
-    hiding: "Hiding, and breaking the rules of hooks",
-}
+from evaladapt.data.load import load_stream
+from evaladapt.judge.evaluate import tokenizer_of
+from tests.zoo.installed import install
+from tests.zoo.measure import NOTHING_GAINED, Court
+from tests.zoo.thief import CAUSES, CHEATS
+
+MODEL, TARGETS, DRAWS = "micro", 16_384, 20
+PAGE = Path(__file__).with_name("README.md")
+RESULTS = Path(tempfile.gettempdir()) / "evaladapt-zoo-results.jsonl"
 
 REFUSED = (
-    (
-        "L07-L09",
-        "SLOT on the scored span, with what the contract hands out",
-        "needs `peeks=True`, and that `--allow-noncausal`; the number is a claim",
-    ),
-    (
-        "L12",
-        "a warm-up on the text before the loop",
-        "`begin` is handed no tokens; asking for them is refused at registration",
-    ),
+    ("L07-L09", "SLOT on the scored span, with what the contract hands out",
+     "needs `peeks=True`, and that `--allow-noncausal`; the number is a claim"),
+    ("L12", "a warm-up on the text before the loop",
+     "`begin` is handed no tokens; asking for them is refused at registration"),
     ("L15, L23", "a transform that asks for its targets", "refused at registration, with the arguments there are"),
     ("L03, L05, L29", "charging a target twice", "the ledger takes the target that is due and no other (C4)"),
-    (
-        "L16-L18",
-        "reporting a number for the target",
-        "there is no such return value: the engine charges from the whole vector",
-    ),
-    (
-        "L34-L38",
-        "a wrong byte table",
-        "the bytes of the tokens must sum to the text's; a consistent lie is found by BYTES",
-    ),
+    ("L16-L18", "reporting a number for the target", "there is no such message: the judge charges from the distribution"),
+    ("L34-L38", "a wrong byte table", "the bytes of the tokens must sum to the text's"),
     ("L39", "a tokenizer that makes the text easier", "refused with the first difference"),
     ("peeking", "step mode, `encode`", "refused: there is nothing to peek at"),
-)
-
-NOT_CAUGHT = (
-    "a strategy that recognises the audit (by the stack, the clock, the number of calls) and behaves while it lasts: "
-    "`evaladapt encode` and `decode`, or `evaladapt verify`. A decoder does not have the text, so what is stolen from "
-    "the process ends in bytes that do not decode (`tests/codec/test_hiding.py`)",
-    "a file read while the strategy's module is imported, before any hook: `decode` too, which imports strategies "
-    "where no file but code can be read (the same tests)",
-    "a C extension that opens files or reads memory by itself, below Python's audit events: `decode` on a machine that "
-    "has neither the text nor the strategy's other files (not tested)",
-    "a text copied into the code of a strategy: a decoder has the code too, so decoding does not answer it. Fresh text "
-    "does (`--data`; `test_hidden.py`), and the size of the code",
-)
+)  # fmt: skip
 
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-OPENING, CLOSING = "<!-- leaks: written by python -m tests.zoo.table --readme -->\n", "<!-- end of leaks -->\n"
+def measured(court, cheat):
+    """All runs of a cheat, as JSON-ready values: one, or twenty where it depends on what is drawn; and ECHO."""
+    runs = [court.tried(cheat, seed=0)]
+    if cheat.share is not None:
+        runs += [court.tried(cheat, seed=seed) for seed in range(1, DRAWS)]
+    echo = asdict(court.echo(cheat)) if runs[0].passes and cheat.share is None else None
+    return {"alias": cheat.alias, "runs": [asdict(one) | {"passes": one.passes} for one in runs], "echo": echo}
 
 
-def page() -> str:
-    """The page of this folder."""
-    lines = ["# The zoo: leaks, and how each is caught", "",
-             "Written by `python -m tests.zoo.table`; every cheat below is a test of this folder.", ""]  # fmt: skip
-    for module, title in FAMILIES.items():
-        lines += [f"## {title}", "", "| leak | what it does | probe | clause |", "|---|---|---|---|"]
-        lines += [f"| {one.leak} | {one.title} | {one.probe} | {one.clause} |" for one in of_family(module)]
+def outcome_of(cheat, found):
+    """The last columns of a row: what happens, and how it is known."""
+    runs, first = found["runs"], found["runs"][0]
+    if cheat.share is not None:
+        return _by_draws(cheat, runs)
+    if first["outcome"] == "convicted":
+        return "convicted", f"C1, at {_place(first['said'])}"
+    if first["outcome"] == "refused":
+        return "refused", _short(first["said"])
+    gain = f"{first['gain']:+.5f} bpb"
+    if found["echo"]:
+        return (
+            f"{first['outcome']}, {gain}; ECHO: {found['echo']['outcome']}",
+            f"p = {found['echo']['figures']['p']:.1g}",
+        )
+    if first["outcome"] != "CAUSAL":
+        return f"{first['outcome']}, {gain}", _short(first["said"])
+    return ("**passes**" if first["passes"] else "gains nothing"), f"{gain}, {first['looks']} looks"
+
+
+def _by_draws(cheat, runs):
+    convicted = sum(one["outcome"] in ("convicted", "refused") for one in runs)
+    looks = [one["looks"] for one in runs if one["looks"]]
+    gains = [one["gain"] for one in runs if one["gain"] is not None]
+    said = f"share {cheat.share:.1%}"
+    if looks:
+        fewest = min(looks)
+        said += f"; by its share {1 - (1 - cheat.share) ** fewest:.0%} at {fewest} looks or more"
+    if gains:
+        said += f"; where it was not, {max(gains):+.5f} bpb"
+    return f"convicted {convicted} of {len(runs)}", said
+
+
+def _place(said):
+    return said.split("at target ")[1].split(" ")[0].join(("target ", ""))
+
+
+def _short(said):
+    line = " ".join(said.split()).replace("|", "/")
+    return line if len(line) <= 150 else line[:147] + "..."
+
+
+def page(results):
+    """The whole page."""
+    lines = ["# The zoo: cheats, and what becomes of each", "",
+             f"Written by `python -m tests.zoo.table TEXT` with {MODEL} and {TARGETS:,} targets of FineWeb, at the default"
+             " settings of an evaluation.", "",
+             f"*refused*: the run ends with an error or a broken clause. *gains nothing*: at most {NOTHING_GAINED} bpb."
+             " *convicted*: a twin said otherwise than the player.", ""]  # fmt: skip
+    kinds = Counter(outcome_of(one, results[one.alias])[0].split(" ")[0].split(",")[0] for one in CHEATS
+                    if one.alias in results)  # fmt: skip
+    lines += [", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) + f"; {len(CHEATS)} in all.", ""]
+    for cause in CAUSES:
+        lines += [f"## {cause[0].upper()}{cause[1:]}", "", "| leak | what it does | outcome | |", "|---|---|---|---|"]
+        for one in (one for one in CHEATS if one.cause == cause):
+            what, how = outcome_of(one, results[one.alias]) if one.alias in results else ("not measured", "")
+            lines.append(f"| {one.leak} {one.cls.__name__} | {one.title} | {what} | {how} |")
         lines.append("")
     lines += ["## Impossible to express", "", "| leak | attempt | what happens |", "|---|---|---|"]
     lines += [f"| {leak} | {attempt} | {outcome} |" for leak, attempt, outcome in REFUSED]
-    lines += ["", "## Cheats that hide: caught with which setting", "", "Every line is a test (`test_hidden.py`).", "",
-              "| cheat | setting | caught by |", "|---|---|---|"]  # fmt: skip
-    lines += [f"| {one.cheat} | {one.said} | {one.probe or 'nothing'} |" for one in HIDDEN]
-    lines += ["", "In a run rehearsals are drawn by seed within a share of the time, so a leak at a few places of a",
-              "long text may be missed there; `evaladapt audit` takes the time it needs.", "",
-              "Not caught in the process that runs the strategy, and what answers it:", ""]  # fmt: skip
-    lines += [f"- {one}" for one in NOT_CAUGHT]
     return "\n".join(lines) + "\n"
 
 
-def leaks() -> str:
-    """The part of the project's README between the markers: counts by family, and every leak folded away."""
-    lines = [f"{len(CHEATS)} cheating strategies and {len(REFUSED)} attempts that are refused, each a test"
-             " ([tests/zoo](tests/zoo/README.md)):", "",
-             "| family | cheats | convicted by |", "|---|---|---|"]  # fmt: skip
-    for module, title in FAMILIES.items():
-        probes = ", ".join(dict.fromkeys(one.probe for one in of_family(module)))
-        lines.append(f"| {title} | {len(of_family(module))} | {probes} |")
-    lines += ["", "<details>", "<summary>Every leak, and the probe that convicts it</summary>", "",
-              "| leak | what it does | caught by | clause |", "|---|---|---|---|"]  # fmt: skip
-    every = [one for module in FAMILIES for one in of_family(module)]
-    lines += [f"| {one.leak} | {one.title} | {one.probe} | {one.clause} |" for one in every]
-    lines += [f"| {leak} | {attempt} | {outcome} | |" for leak, attempt, outcome in REFUSED]
-    lines += ["", "| probe | what it does |", "|---|---|"]
-    lines += [f"| {one.name} | {one.title} |" for one in ALL if any(cheat.probe == one.name for cheat in CHEATS)]
-    return "\n".join([*lines, "", "</details>"]) + "\n"
+def read_results():
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    return {one["alias"]: one for one in map(json.loads, lines)}
 
 
-def of_family(module) -> list[Cheat]:
-    """The cheats that a module of the zoo registers."""
-    return [one for one in CHEATS if one.cls.__module__ == module.__name__]
+def main(path, *names):
+    def open_text(tokenizer):
+        return load_stream([path], tokenizer).limit(TARGETS)
 
-
-def readme_with(section: str, readme: str) -> str:
-    """The project's README with what stands between the markers replaced."""
-    before, rest = readme.split(OPENING)
-    return before + OPENING + section + CLOSING + rest.split(CLOSING)[1]
+    results = read_results()
+    with pytest.MonkeyPatch.context() as monkeypatch, tempfile.TemporaryDirectory() as folder:
+        install(Path(folder), monkeypatch, open_text(tokenizer_of(MODEL)).tokens)
+        court = Court(MODEL, open_text, str(path))
+        for cheat in CHEATS:
+            if cheat.cls.__name__ in names if names else cheat.alias not in results:
+                results[cheat.alias] = measured(court, cheat)
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(results[cheat.alias]) + "\n")
+                print(cheat.leak, cheat.cls.__name__, *outcome_of(cheat, results[cheat.alias]), flush=True)
+    PAGE.write_text(page(results), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--readme"]:
-        README.write_text(readme_with(leaks(), README.read_text(encoding="utf-8")), encoding="utf-8")
-    else:
-        print(page(), end="")
+    main(Path(sys.argv[1]).resolve(), *sys.argv[2:])

@@ -14,8 +14,7 @@ import numpy as np
 from evaladapt.audit.bench import Bench, Probe
 from evaladapt.audit.finding import Finding
 from evaladapt.audit.subject import Logprobs, capture
-from evaladapt.audit.text import plain_text
-from evaladapt.data.stream import TokenStream
+from evaladapt.audit.text import ChangedText, plain_text
 
 CONVICTS_FROM = 20.0
 
@@ -43,7 +42,7 @@ def hyper(bench: Bench) -> list[Finding]:
     ]
 
 
-def written_by_the_model(bench: Bench, number: int) -> tuple[TokenStream, float]:
+def written_by_the_model(bench: Bench, number: int) -> tuple[ChangedText, float]:
     """A text drawn from the plan's distributions, and its length under them in nats."""
     generator = bench.generator("HYPER", number)
     text = plain_text(np.zeros(bench.effort.hyper_length, dtype=np.int32), int(bench.subject.stream.tokens[0]))

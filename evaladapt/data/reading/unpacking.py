@@ -18,7 +18,10 @@ from evaladapt.errors import DataError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-ZSTD_BYTES = 1 << 10
+PIECE_BYTES = 1 << 10
+"""How much of a file is unpacked at once: four bytes of a zstd frame can stand for 128 KiB."""
+MOST_WINDOW = 1 << 27
+"""Bytes of memory that a file may ask its decompressor for; ``xz -9`` asks for half of it."""
 TRUSTED_BYTES = 64 << 20
 MOST_EXPANSION = 1000
 """A file that grows more than this many times, beyond ``TRUSTED_BYTES``, was made to fill memory: text compresses about
@@ -66,9 +69,9 @@ def _decompressor(file: BinaryIO, packing: Packing, path: Path) -> tuple[_Readab
         case Packing.GZIP:
             return cast(_Readable, gzip.GzipFile(fileobj=file)), zlib.error
         case Packing.BZIP2:
-            return bz2.BZ2File(file), ValueError
+            return _Frames(file, bz2.BZ2Decompressor), ValueError
         case Packing.XZ:
-            return lzma.LZMAFile(file), lzma.LZMAError
+            return _Frames(file, lambda: lzma.LZMADecompressor(memlimit=MOST_WINDOW)), lzma.LZMAError
         case _:
             return _zstd(file, path)
 
@@ -81,13 +84,13 @@ def _zstd(file: BinaryIO, path: Path) -> tuple[_Readable, type[Exception]]:
             f"{path} is compressed with zstd, and the package for that is not installed. Install it: "
             f"pip install 'evaladapt[data]'; or unpack the file: zstd -d {path}"
         ) from None
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW)
     return _Frames(file, decompressor.decompressobj), zstandard.ZstdError
 
 
 class _Frames:
-    """The frames of a zstd file one after the other. The package's own stream reader takes a file that is cut short for
-    a whole one."""
+    """The frames of a file one after the other, in little memory. zstandard's own stream reader would take a file that
+    is cut short for a whole one, and Python's xz reader grants any window."""
 
     def __init__(self, file: BinaryIO, begin: Callable[[], Any]) -> None:
         self._file = file
@@ -99,8 +102,7 @@ class _Frames:
     def read(self, size: int, /) -> bytes:
         """At least one byte and at most ``size``; none at the end."""
         while self._at == len(self._held):
-            # A small piece: four bytes of a frame can stand for 128 KiB.
-            self._packed = self._packed or self._file.read(ZSTD_BYTES)
+            self._packed = self._packed or self._file.read(PIECE_BYTES)
             if not self._packed:
                 if self._frame is not None:
                     raise EOFError("the last frame does not end")

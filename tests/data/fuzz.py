@@ -1,0 +1,251 @@
+"""A long fuzz run of the data room's readers on its own: ``python -m tests.data.fuzz --inputs 50000 --seed 0``.
+
+Each input is a file as people have it with something changed: bytes, lengths, fields of JSON, a part of it twice. It
+must be read or refused with an error for people; anything else, ten seconds of computing, or 256 MB more memory than at
+the start, ends the run and leaves the input behind. ``test_fuzz`` runs a few hundred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import gzip
+import json
+import lzma
+import resource
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaladapt.data.default_text import default_documents
+from evaladapt.data.load import load_stream
+from evaladapt.data.manifest import train_fingerprints
+from evaladapt.data.prepare import prepare
+from evaladapt.data.selection import Plan
+from evaladapt.data.shards import write_shard
+from evaladapt.data.tokenizer import Tokenizer
+from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
+from evaladapt.errors import EvaladaptError
+
+SECONDS_PER_INPUT = 10
+MORE_MEMORY = 256 << 20
+ODD_VALUES: tuple[Any, ...] = (
+    None, True, -1, 0, 1, 2**31, 2**63, 1.5, "", "x", "\ud800", "../x", "\x1b[2J", [], [0], {}, {"text": 1},
+    {"documents": []}, [[[[]]]],
+)  # fmt: skip
+ODD_BYTES = (
+    b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\n", b"\r\n", b'"', b"\\", b"\\ud800", b"{", b"[" * 2000, b"]",
+    b"1" * 5000, b"1e999", b"NaN", b"null", b'{"text": 3}\n', b"\xe2\x96\x81", b"\xf4\x90\x80\x80", b"\x28\xb5\x2f\xfd",
+)  # fmt: skip
+
+
+class Inputs:
+    """Draws one changed file after the other into a folder; the same seed gives the same files."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self._random = np.random.default_rng(seed)
+        self._folder = folder
+        documents = default_documents()[:3]
+        self.tokenizer: Tokenizer = train_tokenizer(documents, 400)
+        pieces = [part for document in documents for part in document.split("\n\n")][:40]
+        self._records: list[Any] = [{"text": part, "id": number} for number, part in enumerate(pieces)]
+        lines = "".join(json.dumps(record) + "\n" for record in self._records).encode()
+        self._files = {
+            "a.txt": "\n\n".join(pieces).encode(),
+            "a.jsonl": lines,
+            "a.json": json.dumps({"documents": self._records}).encode(),
+            "a.txt.gz": gzip.compress(lines),
+            "a.jsonl.bz2": bz2.compress(lines),
+            "a.jsonl.xz": lzma.compress(lines),
+        } | _zstd(lines)
+        source = folder / "source.jsonl"
+        source.write_bytes(lines)
+        (folder / "t.model").write_bytes(self.tokenizer.model_bytes)  # type: ignore[attr-defined]
+        self._prepared = folder / "prepared"
+        self._work = folder / "work"
+        plan = Plan((source,), self._prepared, tokenizer=folder / "t.model", val_fraction=0.3, shard_tokens=2000)
+        prepare(plan)
+        self._shards = sorted(path.name for path in self._prepared.glob("*.bin"))
+        self._kinds: tuple[Callable[[], Path], ...] = (
+            self._changed_file, self._changed_record, self._noise, self._shard, self._lone_shard, self._sidecar,
+            self._manifest, self._manifest_bytes,
+        )  # fmt: skip
+
+    def draw(self) -> tuple[str, Path]:
+        """The kind of change, and the file to read."""
+        kind = self._kinds[self._random.integers(len(self._kinds))]
+        return kind.__name__.lstrip("_"), kind()
+
+    def _changed_file(self) -> Path:
+        name = self._any(list(self._files))
+        return self._written(name, self._changed(self._files[name]))
+
+    def _changed_record(self) -> Path:
+        records = [dict(record) for record in self._records[:5]]
+        place = self._any(records)
+        place[self._any(["text", "id", "prefix"])] = self._any(list(ODD_VALUES))
+        if self._random.random() < 0.3:
+            records[self._random.integers(5)] = self._any(list(ODD_VALUES))
+        if self._random.random() < 0.5:
+            return self._written("r.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
+        whole = self._any([records, {"documents": records}, records[0], self._any(list(ODD_VALUES))])
+        return self._written("r.json", json.dumps(whole).encode())
+
+    def _noise(self) -> Path:
+        name = self._any([*self._files, "n.bin", "n.ndjson"])
+        return self._written(name, self._random.bytes(int(self._random.integers(0, 3000))))
+
+    def _shard(self) -> Path:
+        """A shard beside its manifest."""
+        self._fresh()
+        path = self._work / self._any(self._shards)
+        path.write_bytes(self._changed(path.read_bytes(), most=2))
+        return path
+
+    def _lone_shard(self) -> Path:
+        """A shard that no manifest speaks for, so that every token reaches the stream."""
+        path = self._written("lone_000000.bin", b"")
+        data = (self._prepared / self._any(self._shards)).read_bytes()
+        head, tokens = data[:1024], np.frombuffer(data[1024:], dtype="<u2").copy()
+        for _ in range(int(self._random.integers(1, 6))):
+            tokens[self._random.integers(len(tokens))] = self._random.integers(0, self.tokenizer.vocab_size + 3)
+        if self._random.random() < 0.3:
+            tokens = tokens[: self._random.integers(len(tokens))]
+            tokens[self._random.integers(2) :: 2] = self.tokenizer.bos_id
+            write_shard(path, tokens)
+        else:
+            path.write_bytes(head + tokens.tobytes())
+        return path
+
+    def _sidecar(self) -> Path:
+        path = self._written("side_000000.bin", b"")
+        data = (self._prepared / self._any(self._shards)).read_bytes()
+        path.write_bytes(data)
+        tokens = np.frombuffer(data[1024:], dtype="<u2")
+        counts = np.where(tokens == self.tokenizer.bos_id, 0, self._random.integers(0, 9, len(tokens)))
+        write_shard(path.with_name("side_bytes_000000.bin"), counts)
+        sidecar = path.with_name("side_bytes_000000.bin")
+        if self._random.random() < 0.8:
+            sidecar.write_bytes(self._changed(sidecar.read_bytes(), most=2))
+        return path
+
+    def _manifest(self) -> Path:
+        self._fresh()
+        path = self._work / "manifest.json"
+        content = json.loads(path.read_text())
+        place: Any = content
+        while isinstance(place, dict | list) and place:
+            key = self._any(list(place)) if isinstance(place, dict) else int(self._random.integers(len(place)))
+            if self._random.random() < 0.5 or not isinstance(place[key], dict | list) or not place[key]:
+                if isinstance(place, dict) and self._random.random() < 0.3:
+                    del place[key]
+                else:
+                    place[key] = self._any(list(ODD_VALUES))
+                break
+            place = place[key]
+        path.write_text(json.dumps(content))
+        return self._work / self._any(self._shards)
+
+    def _manifest_bytes(self) -> Path:
+        self._fresh()
+        path = self._work / "manifest.json"
+        path.write_bytes(self._changed(path.read_bytes()))
+        return self._work / self._any(self._shards)
+
+    def _fresh(self) -> None:
+        shutil.rmtree(self._work, ignore_errors=True)
+        shutil.copytree(self._prepared, self._work)
+
+    def _written(self, name: str, data: bytes) -> Path:
+        shutil.rmtree(self._work, ignore_errors=True)
+        self._work.mkdir()
+        (self._work / name).write_bytes(data)
+        return self._work / name
+
+    def _changed(self, before: bytes, most: int = 6) -> bytes:
+        data = bytearray(before)
+        for _ in range(int(self._random.integers(1, most + 1))):
+            at = int(self._random.integers(len(data))) if data else 0
+            match self._random.integers(6):
+                case 0 | 1:
+                    data[at : at + 1] = self._random.bytes(1)
+                case 2:
+                    data[at:at] = self._any(list(ODD_BYTES))
+                case 3:
+                    del data[at : at + int(self._random.integers(1, 60))]
+                case 4:
+                    data[at:at] = data[at : at + int(self._random.integers(1, 400))]
+                case _:
+                    if self._random.random() < 0.3:
+                        del data[at:]
+        return bytes(data)
+
+    def _any(self, choices: list[Any]) -> Any:
+        return choices[self._random.integers(len(choices))]
+
+
+def _zstd(data: bytes) -> dict[str, bytes]:
+    try:
+        import zstandard
+    except ImportError:
+        return {}
+    return {"a.jsonl.zst": zstandard.ZstdCompressor().compress(data)}
+
+
+def outcome(path: Path, tokenizer: Tokenizer, limit: int | None) -> str:
+    """``"read"``, or the name of the error that refused the file."""
+    try:
+        stream = load_stream([path], tokenizer, limit_tokens=limit)
+        assert stream.text_bytes == int(stream.byte_lengths.sum()) > 0
+        assert limit is None or stream.targets <= limit
+        if (path.parent / "manifest.json").exists():
+            train_fingerprints(path.parent)
+    except EvaladaptError as error:
+        str(error).encode("utf-8", errors="surrogateescape")
+        return type(error).__name__
+    return "read"
+
+
+def _too_slow(*_: object) -> None:
+    raise TimeoutError(f"one input took more than {SECONDS_PER_INPUT} s of computing")
+
+
+def main() -> None:
+    """Run as many inputs as asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=50_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    outcomes: Counter[tuple[str, str]] = Counter()
+    started = time.monotonic()
+    signal.signal(signal.SIGPROF, _too_slow)
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Inputs(options.seed, Path(folder))
+        outcome(inputs.draw()[1], inputs.tokenizer, None)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_MEMORY, resource.RLIM_INFINITY))
+        for number in range(options.inputs):
+            kind, path = inputs.draw()
+            signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_INPUT)
+            try:
+                outcomes[kind, outcome(path, inputs.tokenizer, (None, 1, 50)[number % 3])] += 1
+            except BaseException:
+                shutil.copytree(path.parent, "fuzz-finding", dirs_exist_ok=True)
+                print(f"input {number} ({kind}, {path.name}) is in the folder fuzz-finding", flush=True)
+                raise
+            if (number + 1) % 10_000 == 0:
+                print(f"{number + 1:,} inputs, {time.monotonic() - started:,.0f} s", flush=True)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    for (kind, result), count in sorted(outcomes.items()):
+        print(f"{kind:<16} {result:<14} {count:>9,}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""New cheats: judge and judged share a process. They do not; what they share is lines, and a page for answers."""
+
+import ctypes
+import dataclasses
+import os
+import struct
+import sys
+import threading
+
+from evaladapt.contract import hookimpl
+from evaladapt.engine import player, remote, setup
+from evaladapt.engine.protocol import Kind
+from evaladapt.engine.remote import RemoteJudge
+from tests.zoo.process import boost_known
+from tests.zoo.thief import TOGETHER, Thief, boost, cheat, stolen_targets
+
+
+class Greedy(Thief):
+    """Boosts the batch's targets as far as they were told."""
+
+    @hookimpl
+    def transform_logits(self, logits, query):
+        return boost(logits, stolen_targets(query))
+
+
+def patched(owner, name, wrap):
+    setattr(owner, name, wrap(getattr(owner, name)))
+
+
+@cheat("N30", "the classes that charge, patched: every target costs nothing", TOGETHER)
+class PatchedCharges(Thief):
+    def __init__(self, options):
+        from evaladapt.judge.charging import Charging
+        from evaladapt.judge.ledger import Ledger
+
+        patched(Charging, "charge", lambda charge: lambda self, first, logprobs: charge(self, first, logprobs * 0))
+        patched(Ledger, "commit", lambda commit: lambda self, first, charges: commit(self, first, charges * 0))
+
+    @hookimpl
+    def transform_logits(self, logits):
+        return logits
+
+
+@cheat("N31", "a message that the run is done, after the first batch", TOGETHER)
+class SaysDone(Thief):
+    def __init__(self, options):
+        def wrap(settle):
+            def settled(judge, first, logprobs, trail=()):
+                if first > 2_000:
+                    judge._lines.judge.send(
+                        Kind.DONE, b'{"weights_digest": "", "scalars": {}, "phases": {}, "strategies": {}}'
+                    )
+                return settle(judge, first, logprobs, trail)
+
+            return settled
+
+        patched(RemoteJudge, "settle", wrap)
+
+    @hookimpl
+    def transform_logits(self, logits):
+        return logits
+
+
+@cheat("N32", "a thread that writes to the answer after it was given", TOGETHER)
+class RewritesAnswer(Thief):
+    def __init__(self, options):
+        def wrap(settle):
+            def settled(judge, first, logprobs, trail=()):
+                if judge._look is None and not hasattr(self, "thread"):
+                    self.thread = threading.Thread(target=self.scribble, args=(judge._lines.memory,), daemon=True)
+                    self.thread.start()
+                return settle(judge, first, logprobs, trail)
+
+            return settled
+
+        patched(RemoteJudge, "settle", wrap)
+
+    def scribble(self, memory):
+        while True:
+            memory[:4096] = memory[:4096] + 1e-3
+
+    @hookimpl
+    def transform_logits(self, logits):
+        return logits
+
+
+@cheat("N33", "an answer for the twin, put on its line by the player", TOGETHER)
+class AnswersForTwin(Greedy):
+    def __init__(self, options):
+        def wrap(settle):
+            def settled(judge, first, logprobs, trail=()):
+                if judge._look is None:
+                    judge._lines.twins.send(Kind.REPLY, logprobs[0].numpy().tobytes())
+                return settle(judge, first, logprobs, trail)
+
+            return settled
+
+        patched(RemoteJudge, "settle", wrap)
+
+
+@cheat("N34", "a READY that lies: nothing but the plan, other rows, a model of one byte", TOGETHER)
+class LyingReady(Greedy):
+    def __init__(self, options):
+        def wrap(description):
+            def described(self):
+                found = description(self)
+                found["composition"] = found["composition"][:1]
+                found["model"] |= {"bytes": 1, "sha256": "0" * 64}
+                return found | {"line": "sliding", "rows": 0, "peeking": []}
+
+            return described
+
+        patched(setup.Setup, "description", wrap)
+
+
+@cheat("N35", "no second seal, and a twin that reads the player's memory", TOGETHER)
+class NoSecondSeal(Thief):
+    """Puts on a filter that allows everything, so that the system counts two, and lets twins look the answer up."""
+
+    def __init__(self, options):
+        from evaladapt.system import seal
+
+        self.leader = os.getpid()
+        everything = [(0x06, 0, 0, 0x7FFF0000)]
+        harmless = lambda *_: seal.Seal(("seccomp",)) if seal._install(seal._architecture(), everything) else None  # noqa: E731
+        for module in (sys.modules["__main__"], player, seal):
+            if hasattr(module, "after_loading"):
+                module.after_loading = harmless
+
+    @hookimpl
+    def transform_logits(self, logits, query):
+        text = stolen_text_of(self.leader)
+        return boost_known(logits, query, text)
+
+
+def stolen_text_of(leader):
+    """The player's array of tokens, which lies at the same address in its twin."""
+    from tests.zoo.thief import engine
+
+    array = engine().text.tokens
+    if os.getpid() == leader:
+        return dict(enumerate(array.tolist()))
+    content = bytearray(array.nbytes)
+    with open(f"/proc/{leader}/mem", "rb", buffering=0) as memory:
+        memory.seek(array.ctypes.data)
+        memory.readinto(content)
+    return dict(enumerate(struct.unpack(f"<{len(array)}i", content)))
+
+
+@cheat("N36", "a page shared by player and twin", TOGETHER)
+class SharedPage(Greedy):
+    page = None
+
+    @hookimpl
+    def begin(self):
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        self.page = libc.mmap(None, 4096, 3, 0x21, -1, 0)
+        if self.page != ctypes.c_void_p(-1).value:
+            ctypes.memset(self.page, 1, 4096)
+
+
+@cheat("N37", "another process that is told of by the player", TOGETHER)
+class Helper(Greedy):
+    @hookimpl
+    def begin(self):
+        if os.fork() == 0:
+            threading.Event().wait(120)
+            os._exit(0)
+
+
+@cheat("N38", "a state with the truth in it, forced into the run by a snapshot", TOGETHER)
+class LoadedState(Greedy):
+    @hookimpl
+    def state(self):
+        return {"text": stolen_targets_bytes()}
+
+    @hookimpl
+    def restore(self, state):
+        self.known = state["text"]
+
+
+def stolen_targets_bytes():
+    from tests.zoo.thief import stolen_text
+
+    return stolen_text().numpy().tobytes()
+
+
+@cheat("N39", "a fold, a trail and charges handed to observe, forged", TOGETHER)
+class ForgedCharges(Thief):
+    def __init__(self, options):
+        def wrap(settle):
+            def settled(judge, first, logprobs, trail=()):
+                found = settle(judge, first, logprobs, trail)
+                return dataclasses.replace(found, charges=found.charges * 0)
+
+            return settled
+
+        patched(RemoteJudge, "settle", wrap)
+
+    @hookimpl
+    def transform_logits(self, logits):
+        return logits

@@ -174,7 +174,7 @@ class _Nonsense:
         return Beginning()
 
     def open(self, batch: Batch) -> NDArray[np.int32]:
-        return self._tokens[batch.frontier : batch.end - 1]
+        return self._tokens[batch.frontier : batch.end]  # a strategy that peeks is shown the last target too
 
     def parts(self, batch: Batch) -> Iterator[Part]:
         return PARTS[self._mode](batch)

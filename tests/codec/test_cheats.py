@@ -1,4 +1,7 @@
-"""Strategies that break the contract where the engine cannot see it: decoding finds every one."""
+"""Strategies that break the contract where the engine cannot see it: decoding finds every one.
+
+In one process; a sealed player could not have had what these have.
+"""
 
 import re
 
@@ -33,30 +36,6 @@ class GlobalPeek(Honest):
         return leaning_to(logprobs, self.text[query.positions])
 
 
-class FilePeek(Honest):
-    """Reads the text from a file."""
-
-    capabilities = PROBS
-    path = None
-
-    def known(self):
-        return torch.tensor([int(one) for one in self.path.read_text().split()])
-
-    @hookimpl
-    def mix(self, logprobs, query):
-        return leaning_to(logprobs, self.known()[query.positions])
-
-
-class CarefulFilePeek(FilePeek):
-    """Does without where the file is not there."""
-
-    def known(self):
-        try:
-            return super().known()
-        except OSError:
-            return torch.zeros(10_000, dtype=torch.int64)
-
-
 class Unsteady(Honest):
     """Does not give the same numbers twice."""
 
@@ -69,9 +48,9 @@ class Unsteady(Honest):
 
 
 @pytest.fixture
-def tokens(frozen):
-    ids = frozen.tokenizer.encode(CONTENT.decode())
-    return torch.cat([torch.tensor([frozen.tokenizer.bos_id]), torch.from_numpy(ids).long()])
+def tokens(opened):
+    ids = opened.tokenizer.encode(CONTENT.decode())
+    return torch.cat([torch.tensor([opened.tokenizer.bos_id]), torch.from_numpy(ids).long()])
 
 
 def bytes_named(said):
@@ -79,14 +58,14 @@ def bytes_named(said):
     return [int(one) for one in re.findall(r"byte (\d+)", said)]
 
 
-def test_a_text_kept_in_a_global_is_not_there_for_the_decoder(frozen, tmp_path, tokens, monkeypatch):
-    plain = encode_with(frozen, CONTENT, tmp_path / "plain.evz")
+def test_a_text_kept_in_a_global_is_not_there_for_the_decoder(opened, tmp_path, tokens, monkeypatch):
+    plain = encode_with(opened, CONTENT, tmp_path / "plain.evz")
     monkeypatch.setattr(GlobalPeek, "text", tokens)
-    cheated = encode_with(frozen, CONTENT, tmp_path / "x.evz", GlobalPeek)
+    cheated = encode_with(opened, CONTENT, tmp_path / "x.evz", GlobalPeek)
     assert cheated.bits < 0.1 * plain.bits
     monkeypatch.setattr(GlobalPeek, "text", None)
     with pytest.raises(ContractViolation, match="used something besides the prefix") as caught:
-        decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
+        decode_with(opened, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
     right, wrong = bytes_named(str(caught.value))
     assert right == 0
     assert wrong < len(CONTENT)
@@ -94,70 +73,37 @@ def test_a_text_kept_in_a_global_is_not_there_for_the_decoder(frozen, tmp_path, 
     assert not (tmp_path / "x.txt").exists()
 
 
-def test_what_goes_wrong_late_is_placed_late(frozen, tmp_path, tokens, monkeypatch):
+def test_what_goes_wrong_late_is_placed_late(opened, tmp_path, tokens, monkeypatch):
     """The strategy is honest up to target 100."""
     late = tokens.clone()
     monkeypatch.setattr(GlobalPeek, "text", tokens)
-    encode_with(frozen, CONTENT, tmp_path / "x.evz", GlobalPeek)
+    encode_with(opened, CONTENT, tmp_path / "x.evz", GlobalPeek)
     late[100:] = 5
     monkeypatch.setattr(GlobalPeek, "text", late)
     with pytest.raises(ContractViolation) as caught:
-        decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
+        decode_with(opened, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
     right, wrong = bytes_named(str(caught.value))
-    at = len(frozen.tokenizer.decode_bytes(tokens[1:101].tolist()))
+    at = len(opened.tokenizer.decode_bytes(tokens[1:101].tolist()))
     assert 0 < right <= at <= wrong
 
 
-def test_the_first_check_after_what_goes_wrong_finds_it(frozen, tmp_path, monkeypatch):
-    encode_with(frozen, CONTENT, tmp_path / "x.evz", GlobalPeek)
+def test_the_first_check_after_what_goes_wrong_finds_it(opened, tmp_path, monkeypatch):
+    encode_with(opened, CONTENT, tmp_path / "x.evz", GlobalPeek)
     monkeypatch.setattr(GlobalPeek, "text", torch.full((1000,), 7))
     with pytest.raises(ContractViolation, match=r"up to byte 0 \(target 0\), and by byte \d+ \(target 32\)"):
-        decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
+        decode_with(opened, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
 
 
-def test_a_text_in_a_file_cannot_be_read_while_decoding(frozen, tmp_path, tokens, monkeypatch):
-    path = tmp_path / "text.tokens"
-    path.write_text(" ".join(map(str, tokens.tolist())))
-    monkeypatch.setattr(FilePeek, "path", path)
-    for cheat in (FilePeek, CarefulFilePeek):
-        encode_with(frozen, CONTENT, tmp_path / "x.evz", cheat)
-        with pytest.raises(ContractViolation, match=re.escape(f"tried to read {path}")) as caught:
-            decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", cheat)
-        assert bytes_named(str(caught.value)) == [0]
-    assert path.read_text()
-
-
-class EarlyFilePeek(FilePeek):
-    """Reads the file when it is built, before the first target."""
-
-    def __init__(self, options):
-        super().__init__(options)
-        self.tokens = super().known()
-
-    def known(self):
-        return self.tokens
-
-
-def test_nor_before_it_begins(frozen, tmp_path, tokens, monkeypatch):
-    path = tmp_path / "text.tokens"
-    path.write_text(" ".join(map(str, tokens.tolist())))
-    monkeypatch.setattr(FilePeek, "path", path)
-    encode_with(frozen, CONTENT, tmp_path / "x.evz", EarlyFilePeek)
-    with pytest.raises(ContractViolation, match=f"tried to read {re.escape(str(path))}.*its constructor") as caught:
-        decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", EarlyFilePeek)
-    assert bytes_named(str(caught.value)) == [0]
-
-
-def test_numbers_that_change_are_found(frozen, tmp_path):
-    encode_with(frozen, CONTENT, tmp_path / "x.evz", Unsteady)
+def test_numbers_that_change_are_found(opened, tmp_path):
+    encode_with(opened, CONTENT, tmp_path / "x.evz", Unsteady)
     with pytest.raises(ContractViolation, match="same numbers twice") as caught:
-        decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", Unsteady)
+        decode_with(opened, tmp_path / "x.evz", tmp_path / "x.txt", Unsteady)
     right, wrong = bytes_named(str(caught.value))
     assert right < wrong <= len(CONTENT)
 
 
-def test_a_strategy_that_just_fails_is_named_as_always(frozen, tmp_path, monkeypatch):
-    encode_with(frozen, CONTENT, tmp_path / "x.evz", GlobalPeek)
+def test_a_strategy_that_just_fails_is_named_as_always(opened, tmp_path, monkeypatch):
+    encode_with(opened, CONTENT, tmp_path / "x.evz", GlobalPeek)
     monkeypatch.setattr(GlobalPeek, "text", "nonsense")
     with pytest.raises(PluginError, match="strategy 'globalpeek' raised TypeError"):
-        decode_with(frozen, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)
+        decode_with(opened, tmp_path / "x.evz", tmp_path / "x.txt", GlobalPeek)

@@ -82,5 +82,7 @@ def test_documents_of_a_stream_are_joined_and_their_starts_kept():
     assert text.content == b"some wordsmore"
     blank = blank_text(text.targets, text.document_starts, text.spelling, TOKENIZER.bos_id)
     assert np.array_equal(blank.documents, text.documents)
-    assert (blank.tokens[1:] == -1).all()
+    starts = text.document_starts
+    assert (blank.tokens[starts] == TOKENIZER.bos_id).all()
+    assert (np.delete(blank.tokens, starts) == -1).all()
     assert bytes_from_tokens(text, len(text.tokens), TOKENIZER) == text.content

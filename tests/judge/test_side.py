@@ -13,11 +13,17 @@ from evaladapt.codec.range_coder import RangeDecoder, RangeEncoder
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
+from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from evaladapt.engine.loop import Settings
+from evaladapt.engine.setup import Setup
 from evaladapt.errors import EXIT_OK, PluginError
-from evaladapt.judge.evaluate import Request, evaluate
+from evaladapt.judge.claim import charge
+from evaladapt.judge.evaluate import finished_record
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.side import ESCAPE, LARGEST, STEPS, AdaptiveCode, SideInformation, charge_claim
+from evaladapt.judge.record import Checked
+from evaladapt.judge.request import Request
+from evaladapt.judge.side import ESCAPE, LARGEST, STEPS, AdaptiveCode, SideInformation
+from evaladapt.model.families import FileUsed, OpenedModel
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest
 from tests.tiny import random_stream, stream_of, tiny_model
@@ -56,11 +62,17 @@ class CopyingBias(PeekingBias):
         return {"delta": self.delta.clone()}
 
 
-def request(frozen, *classes):
+def claimed(*classes):
+    """A run of a strategy that peeks, in this process: what was set up, the text, and the record."""
     composition = composition_of(*classes, options={"sliding": {"stride": 4}}, allow_noncausal=True)
-    stream = random_stream()
-    return Request(artifact=frozen.artifact, model=tiny_model(), stream=stream, composition=composition,
-                   settings=Settings(batch=3))  # fmt: skip
+    opened = OpenedModel(
+        tiny_model(), train_tokenizer(["some words"], 270), "tests", "tiny", (FileUsed("tiny", 1, "0" * 64),)
+    )
+    setup, stream = Setup(opened, composition, Settings(batch=3)), random_stream()
+    request = Request(open_text=lambda _: stream, settings=setup.settings, inline=True)
+    passes = [InlineRun(opened.backend, stream, one, setup.settings).run() for one in (composition.base(), composition)]
+    ready = {**setup.description(), "files": []}
+    return setup, stream, finished_record(request, ready, stream, passes[1], passes[0], Checked())
 
 
 def sequential_bits(values):
@@ -148,12 +160,11 @@ def test_what_is_told_is_rounded_in_place_and_counted():
     assert side.bits > 4
 
 
-def test_a_claim_is_paid_for_and_predicted_from_what_was_told(frozen, monkeypatch):
-    given_request = request(frozen, PeekingBias)
-    record = evaluate(given_request)
+def test_a_claim_is_paid_for_and_predicted_from_what_was_told(monkeypatch):
+    setup, stream, record = claimed(PeekingBias)
     monkeypatch.setattr(PeekingBias, "told", [])
-    charged = charge_claim(given_request, record)
-    size = given_request.stream.text_bytes
+    charged = charge(setup, stream, record)
+    size = stream.text_bytes
     assert record.claimed_bpb < record.base.bits_per_byte
     assert charged.charged_bpb == pytest.approx(charged.text_bpb + charged.side_bpb)
     assert charged.text_bpb < record.base.bits_per_byte
@@ -166,22 +177,19 @@ def test_a_claim_is_paid_for_and_predicted_from_what_was_told(frozen, monkeypatc
     assert not any((told == 3.1).any() for told in PeekingBias.told)
 
 
-def test_a_claim_that_does_not_say_what_it_fitted_has_no_price(frozen):
-    given_request = request(frozen, SilentBias)
-    assert charge_claim(given_request, evaluate(given_request)) is None
+def test_a_claim_that_does_not_say_what_it_fitted_has_no_price():
+    assert charge(*claimed(SilentBias)) is None
 
 
-def test_a_claim_that_hands_out_copies_cannot_be_charged(frozen):
-    given_request = request(frozen, CopyingBias)
+def test_a_claim_that_hands_out_copies_cannot_be_charged():
     with pytest.raises(PluginError, match="the very tensors"):
-        charge_claim(given_request, evaluate(given_request))
+        charge(*claimed(CopyingBias))
 
 
-def test_the_record_holds_the_price(frozen):
-    given_request = request(frozen, PeekingBias)
-    record = evaluate(given_request)
+def test_the_record_holds_the_price():
+    setup, stream, record = claimed(PeekingBias)
     assert record.to_json()["charged"] is None
-    charged = charge_claim(given_request, record)
+    charged = charge(setup, stream, record)
     assert json.loads(json.dumps(charged.__dict__))["charged_bpb"] == charged.charged_bpb
 
 
@@ -217,8 +225,8 @@ class Distributions:
     def __init__(self):
         self.rows = []
 
-    def settle(self, first, logprobs):
-        self.rows.extend(logprobs.clone())
+    def settle(self, targets, logprobs):
+        self.rows.extend(torch.from_numpy(logprobs.copy()))
 
 
 def predicted(alias, stream, side):

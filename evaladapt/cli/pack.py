@@ -81,8 +81,10 @@ def pack(
     from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact, save_artifact
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
     from evaladapt.model.backend import transformer_from_tensors
+    from evaladapt.system.threads import use_threads
     from evaladapt.train.checkpoint import read_trained_model
 
+    use_threads()
     trained = read_trained_model(checkpoint)
     model = transformer_from_tensors(trained.model_config, trained.tensors)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent

@@ -1,7 +1,7 @@
 """The artifact room: a trained model frozen as one ``.eva`` file.
 
 ``pack`` brings weights, tokenizer and facts to :func:`write_artifact`; the engine takes an :class:`Artifact` from
-:func:`read_artifact`. On the way down: ``quantize`` (numbers to codes), ``coders`` and ``range_coder`` (codes to
+:func:`read_artifact`. On the way down: ``quantize`` (numbers to codes), ``coders`` and ``bell_coder`` (codes to
 bytes), ``manifest`` (what is what), ``container`` (the file). The format byte by byte: ``artifacts/FORMAT.md``.
 Importing this room does not import torch.
 """

@@ -74,14 +74,17 @@ def pack(
     if fits and row_scales:
         raise UsageError("pack: --max-bytes looks for one step per matrix; give --bits with --row-scales.")
 
-    from evaladapt.artifact import open_artifact, write_artifact
+    from evaladapt.artifact import Limits
     from evaladapt.artifact.fit import fit_plan
+    from evaladapt.artifact.reader import check_content
     from evaladapt.artifact.summary import summarise, summary_text
-    from evaladapt.artifact.writer import ArtifactContent, as_arrays
+    from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact, save_artifact
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
     from evaladapt.model.backend import transformer_from_tensors
+    from evaladapt.system.threads import use_threads
     from evaladapt.train.checkpoint import read_trained_model
 
+    use_threads()
     trained = read_trained_model(checkpoint)
     model = transformer_from_tensors(trained.model_config, trained.tensors)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
@@ -90,14 +93,14 @@ def pack(
     seen = _calibrated(model, pieces, calibration, never)
     metadata = {name: value for name, value in trained.facts.items() if name != "model"}
     metadata["calibration"] = Path(calibration).name
-    hessians = seen.hessians if seen else {}
+    tensors, hessians = as_arrays(trained.tensors), seen.hessians if seen else {}
+    content = ArtifactContent(trained.model_config, tensors, pieces.model_bytes, metadata, hessians)
     if fits and max_bytes is not None:
-        content = ArtifactContent(
-            trained.model_config, as_arrays(trained.tensors), pieces.model_bytes, metadata, hessians
-        )
-        plan = fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None)
-    write_artifact(out, trained.model_config, trained.tensors, pieces.model_bytes, metadata, plan, max_bytes, hessians)
-    summary = summarise(open_artifact(out))
+        data = fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None).data
+    else:
+        data = build_artifact(content, plan, max_bytes)
+    save_artifact(out, data)
+    summary = summarise(check_content(out, data, Limits()))
     click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
 
 

@@ -69,6 +69,14 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class TailBackend(Backend, Protocol):
+    """A model that need not work out the states of a row that nobody asks for; scoring uses it where it is offered."""
+
+    def hidden_from(self, tokens: Tensor, first: int) -> Tensor:
+        """``hidden(tokens)[:, first:]``, up to rounding: final states ``[B, S - first, D]`` of ``tokens [B, S]``."""
+
+
+@runtime_checkable
 class IncrementalBackend(Backend, Protocol):
     """A model that can continue rows it has read, which step mode uses where it is offered."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "evaladapt.models"
 SEE = "See: evaladapt models list"
-FAMILY_PARTS = ("summary", "wants", "tokenizer_is_ours", "claims", "open", "open_tokenizer")
+FAMILY_PARTS = ("summary", "wants", "tokenizer_is_ours", "claims", "placed", "open", "open_tokenizer")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,15 @@ class Opened:
     backend: Backend
     tokenizer: Tokenizer
     files: Sequence[Path]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A reference that means the same from any folder, and what opening it reads."""
+
+    where: str
+    reads: tuple[Path, ...]
+    """Files, and folders with all that is in them."""
 
 
 class ModelFamily(Protocol):
@@ -65,6 +74,12 @@ class ModelFamily(Protocol):
 
     def claims(self, where: str) -> bool:
         """Whether a bare path or name is this family's. Looks at names, and at most at a file's first bytes."""
+
+    def placed(self, where: str) -> Placed:
+        """``where`` with its paths made absolute, and the files or folders that ``open`` reads; reads none itself.
+
+        The process that opens the model runs in an empty folder and may read nothing else.
+        """
 
     def open(self, where: str, device: torch.device) -> Opened:
         """Read everything: weights in memory of their own (no file stays open or mapped), one forward pass made.
@@ -155,6 +170,27 @@ def open_tokenizer(reference: str) -> Tokenizer:
     if found is None or not found.family.tokenizer_is_ours:
         raise ModelError(f"{reference}: the tokenizer is not evaladapt's own code, so it is opened beside its model.")
     return found.family.open_tokenizer(found.where)
+
+
+def placed(reference: str) -> Placed:
+    """A reference for a process in another folder, and what that process has to be allowed to read.
+
+    Runs no stranger's code: of a stranger's reference it is taken that the part behind the family's name is a path.
+    """
+    found = _resolve(reference, strangers=False)
+    if found is None:
+        prefix, colon, where = reference.partition(":")
+        is_named = bool(colon) and any(listing.alias == prefix for listing in installed())
+        place = path_placed(where if is_named else reference)
+        return Placed(f"{prefix}:{place.where}" if is_named else place.where, place.reads)
+    place = found.family.placed(found.where)
+    return Placed(f"{found.name}:{place.where}", place.reads)
+
+
+def path_placed(where: str) -> Placed:
+    """For a ``where`` that is one path; what is not there is left as it is."""
+    path = Path(where).expanduser()
+    return Placed(str(path.resolve()), (path.resolve(),)) if path.exists() else Placed(where, ())
 
 
 def find_family(reference: str) -> Found:

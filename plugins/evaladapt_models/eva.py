@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaladapt.artifact import find_artifact, read_artifact, read_tokenizer, shipped_artifacts
 from evaladapt.errors import ArtifactError, DataError
-from evaladapt.model.families import Opened
+from evaladapt.model.families import Opened, Placed, path_placed
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,10 @@ class EvaFamily:
     def claims(self, where: str) -> bool:
         """A shipped name, the suffix whether the file is there or not, or a safetensors file of our writing."""
         return where in shipped_artifacts() or where.endswith(SUFFIX) or _is_sealed(Path(where))
+
+    def placed(self, where: str) -> Placed:
+        """The file, also of one that ships."""
+        return path_placed(str(shipped_artifacts().get(where, where)))
 
     def open(self, where: str, device: torch.device) -> Opened:
         """The transformer with the artifact's weights, and the tokenizer inside."""

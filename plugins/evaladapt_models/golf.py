@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.errors import DataError, ModelError, near_miss
-from evaladapt.model.families import Opened
+from evaladapt.model.families import Opened, Placed
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +54,15 @@ class GolfFamily:
         """A file by its suffix."""
         path = _given(where).path
         return path.suffix in SUFFIXES and path.is_file()
+
+    def placed(self, where: str) -> Placed:
+        """The checkpoint and its tokenizer, found now and named."""
+        given = _given(where)
+        if not given.path.exists():
+            return Placed(where, ())
+        files = (given.path.resolve(), _tokenizer_path(given).resolve())
+        others = [one for one in where.split(",")[1:] if not one.startswith("tokenizer=")]
+        return Placed(",".join([str(files[0]), *others, f"tokenizer={files[1]}"]), files)
 
     def open(self, where: str, device: torch.device) -> Opened:
         """The network in float32."""
@@ -92,6 +101,14 @@ def _given(where: str) -> Given:
 def _tokenizer(given: Given) -> tuple[Path, SentencePieceTokenizer]:
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 
+    path = _tokenizer_path(given)
+    try:
+        return path, SentencePieceTokenizer.load(path)
+    except DataError as error:
+        raise ModelError(f"golf:{given.path}: {error}") from error
+
+
+def _tokenizer_path(given: Given) -> Path:
     if not given.path.is_file():
         raise ModelError(f"{given.path}: there is no such file.")
     beside = [Path(given.tokenizer).expanduser()] if given.tokenizer else sorted(given.path.parent.glob("*.model"))
@@ -101,10 +118,7 @@ def _tokenizer(given: Given) -> tuple[Path, SentencePieceTokenizer]:
             f"{given.path}: {found} beside it, and a checkpoint does not hold its tokenizer. Name the one of its"
             f" training: golf:{given.path},tokenizer=FILE"
         )
-    try:
-        return beside[0], SentencePieceTokenizer.load(beside[0])
-    except DataError as error:
-        raise ModelError(f"golf:{given.path}: {error}") from error
+    return beside[0]
 
 
 def _weights(path: Path) -> dict[str, Tensor]:

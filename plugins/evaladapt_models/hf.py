@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.errors import DataError, EvaladaptError, ModelError
-from evaladapt.model.families import Opened
+from evaladapt.model.families import Opened, Placed, path_placed
 from evaladapt.system.strict_json import read_json
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class HuggingFaceFamily:
         """A folder with a configuration, or a GGUF file by its name."""
         path = Path(where)
         return (path / CONFIG).is_file() or (path.suffix.lower() == GGUF and path.is_file())
+
+    def placed(self, where: str) -> Placed:
+        """The folder or the file."""
+        return path_placed(where)
 
     def open(self, where: str, device: torch.device) -> Opened:
         """The model, and every file it was read from."""

@@ -134,6 +134,13 @@ def test_what_an_artifact_says_of_itself_is_nothing_that_a_terminal_obeys(traini
     assert all(line.isprintable() for line in shown.splitlines())
 
 
+def test_errors_hold_nothing_that_a_terminal_obeys(tmp_path, capsys):
+    assert run("artifact", "show", tmp_path / "\x1b[2Jevil\u202e.eva") == 5
+    told = capsys.readouterr().err
+    assert "\\x1b[2Jevil" in told
+    assert told.rstrip("\n").isprintable()
+
+
 def test_a_training_that_is_not_there(tmp_path, capsys):
     assert run("pack", tmp_path, "--out", tmp_path / "m.eva") == 5
     assert "evaladapt train" in capsys.readouterr().err

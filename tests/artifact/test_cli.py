@@ -104,6 +104,8 @@ def test_another_tokenizer_is_refused(training, tmp_path, capsys):
 FOREIGN_MODELS = {
     "no layers": ({"layers": -1}, "layers must be positive"),
     "more layers than tensors": ({"layers": 10**9}, "layers"),
+    "a table without end": ({"bigram_buckets": 10**30}, "at most 2,147,483,647"),
+    "more heads than tensors": ({"context": 10**7, "mtp_heads": 10**7 - 1}, "9999999 heads"),
     "another width": ({"width": 64}, "has shape"),
     "an unknown feature": ({"brains": 1}, "unknown option 'brains'"),
 }

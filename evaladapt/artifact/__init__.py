@@ -15,7 +15,7 @@ from evaladapt.artifact.problems import (
     NotAnArtifact,
     UnsupportedArtifact,
 )
-from evaladapt.artifact.reader import Artifact, open_artifact, read_artifact, read_tokenizer
+from evaladapt.artifact.reader import Artifact, open_artifact, read_artifact, tokenizer_in
 from evaladapt.artifact.shipped import find_artifact, shipped_artifacts
 from evaladapt.artifact.writer import write_artifact
 
@@ -31,7 +31,7 @@ __all__ = [
     "find_artifact",
     "open_artifact",
     "read_artifact",
-    "read_tokenizer",
     "shipped_artifacts",
+    "tokenizer_in",
     "write_artifact",
 ]

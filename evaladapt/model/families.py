@@ -2,8 +2,8 @@
 
 A *reference* is a path, the name of an artifact that ships, or ``family:where`` (``hf:FOLDER``, ``golf:FILE``,
 ``python:module:function``). Families are found by entry point, ours like a stranger's; this module imports neither a
-family that is not needed nor torch. What a family must offer is :class:`ModelFamily`; what comes of it is an
-:class:`OpenedModel`, and from there on a model is a model.
+family that is not needed nor torch. What a family must offer is :class:`~evaladapt.model.family.ModelFamily`; what
+comes of it is an :class:`OpenedModel`, and from there on a model is a model.
 
 Opening runs the family's code. Where that must not happen (the process that holds the text), :func:`tokenizer_is_ours`
 and :func:`open_tokenizer` serve: they import families of this distribution only.
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from evaladapt.errors import EvaladaptError, ModelError, PluginError, near_miss
+from evaladapt.model.family import FAMILY_PARTS, ModelFamily, Opened, Placed, path_placed
 from evaladapt.system import entry_points
 from evaladapt.system.entry_points import Listing
 
@@ -30,66 +31,6 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "evaladapt.models"
 SEE = "See: evaladapt models list"
-FAMILY_PARTS = ("summary", "wants", "tokenizer_is_ours", "claims", "placed", "open", "open_tokenizer")
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What a family returns: the model in evaluation mode on its device, its tokenizer, and every file it read."""
-
-    backend: Backend
-    tokenizer: Tokenizer
-    files: Sequence[Path]
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A reference that means the same from any folder, and what opening it reads."""
-
-    where: str
-    reads: tuple[Path, ...]
-    """Files, and folders with all that is in them."""
-
-
-class ModelFamily(Protocol):
-    """One kind of model. An entry point of the group ``evaladapt.models`` names a class, built without arguments.
-
-    Its module must not import torch or another heavy package at import; ``open`` may.
-    """
-
-    @property
-    def summary(self) -> str:
-        """One line for ``evaladapt models list``."""
-
-    @property
-    def wants(self) -> str:
-        """What ``where`` has to be, as in ``a folder with config.json and *.safetensors``; for messages."""
-
-    @property
-    def tokenizer_is_ours(self) -> bool:
-        """Whether :meth:`open_tokenizer` runs only evaladapt's code and that of well-kept tokenizer libraries.
-
-        Believed of families that come with evaladapt. Any other's tokenizer is opened beside its model.
-        """
-
-    def claims(self, where: str) -> bool:
-        """Whether a bare path or name is this family's. Looks at names, and at most at a file's first bytes."""
-
-    def placed(self, where: str) -> Placed:
-        """``where`` with its paths made absolute, and the files or folders that ``open`` reads; reads none itself.
-
-        The process that opens the model runs in an empty folder and may read nothing else.
-        """
-
-    def open(self, where: str, device: torch.device) -> Opened:
-        """Read everything: weights in memory of their own (no file stays open or mapped), one forward pass made.
-
-        Raises:
-            EvaladaptError: it cannot be opened; the message begins with the path.
-        """
-
-    def open_tokenizer(self, where: str) -> Tokenizer:
-        """The tokenizer alone; equal to that of :meth:`open`."""
 
 
 @dataclass(frozen=True)
@@ -187,12 +128,6 @@ def placed(reference: str) -> Placed:
     return Placed(f"{found.name}:{place.where}", place.reads)
 
 
-def path_placed(where: str) -> Placed:
-    """For a ``where`` that is one path; what is not there is left as it is."""
-    path = Path(where).expanduser()
-    return Placed(str(path.resolve()), (path.resolve(),)) if path.exists() else Placed(where, ())
-
-
 def find_family(reference: str) -> Found:
     """The family of a reference. A bare path is offered to our families first and to strangers' after that.
 
@@ -229,7 +164,7 @@ def load(listing: Listing) -> ModelFamily:
         ) from error
     missing = [part for part in FAMILY_PARTS if not hasattr(family, part)]
     if missing:
-        raise PluginError(f"{broken}: it lacks {', '.join(missing)} of evaladapt.model.families.ModelFamily")
+        raise PluginError(f"{broken}: it lacks {', '.join(missing)} of evaladapt.model.family.ModelFamily")
     return family
 
 

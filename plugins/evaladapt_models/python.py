@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.errors import EvaladaptError, ModelError
-from evaladapt.model.families import Opened, Placed
+from evaladapt.model.family import Opened, Placed
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,8 @@ import torch
 
 from evaladapt.errors import EXIT_INPUT, ArtifactError, ModelError, PluginError
 from evaladapt.model import families
-from evaladapt.model.families import FileUsed, Opened, OpenedModel, Placed, find_family, open_model, open_tokenizer
+from evaladapt.model.families import FileUsed, OpenedModel, find_family, open_model, open_tokenizer
+from evaladapt.model.family import Opened, Placed
 from evaladapt.system.entry_points import Listing
 from tests.tiny import tiny_model
 

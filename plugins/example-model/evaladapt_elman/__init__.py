@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaladapt.data.tokenizers.raw_bytes import RawBytes
 from evaladapt.errors import ModelError
-from evaladapt.model.families import Opened, Placed, path_placed
+from evaladapt.model.family import Opened, Placed, path_placed
 
 if TYPE_CHECKING:
     import torch

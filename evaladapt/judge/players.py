@@ -110,6 +110,15 @@ class SealedBy:
         return "seccomp" in self.mechanisms
 
 
+READY = {"composition": list, "line": str, "base_line": str, "peeking": list, "breaks": list, "rows": int,
+         "vocab_size": int, "context": int, "model": dict, "device": str, "versions": dict, "files": list}  # fmt: skip
+MEMBER = {"alias": str, "name": str, "version": str, "code_sha256": str, "stage": str, "scope": str, "peeks": bool,
+          "options": dict, "chosen": dict}  # fmt: skip
+FILE = {"path": str, "bytes": int, "sha256": str}
+"""What a player has to say of itself, of every strategy and of every file, and of what kind."""
+MOST_VOCABULARY = 1 << 22
+
+
 class Player:
     """A player from its start to its end; a context manager, because nothing of it may stay."""
 
@@ -156,7 +165,7 @@ class Player:
         Raises:
             EvaladaptError: as it told, or a :class:`PluginError` because it went away, hung or talked nonsense.
         """
-        return _json(self.receive({Kind.READY: MOST_JSON})[1])
+        return checked_ready(_json(self.receive({Kind.READY: MOST_JSON})[1]))
 
     def seal(self) -> SealedBy:
         """Have it sealed, and look at it from outside before anything is said.
@@ -235,6 +244,34 @@ class Player:
         self._passed_on += len(content)
         for line in content[: max(0, left)].decode(errors="replace").splitlines():
             print(f"[{self._whose}] {safe(line)}", file=sys.stderr)
+
+
+def checked_ready(said: dict[str, Any]) -> dict[str, Any]:
+    """What a player says of itself, if every fact is there and of its kind.
+
+    Raises:
+        PluginError: it is not.
+    """
+    try:
+        for fact, kind in READY.items():
+            _check(said[fact], kind, fact)
+        for member in said["composition"]:
+            for fact, kind in MEMBER.items():
+                _check(member[fact], kind, fact)
+        for file in said["files"]:
+            for fact, kind in FILE.items():
+                _check(file[fact], kind, fact)
+        if not said["composition"] or said["rows"] not in range(3) or not 0 < said["vocab_size"] <= MOST_VOCABULARY:
+            raise ValueError("rows or vocab_size")
+        bytes.fromhex(said["model"]["sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise PluginError(f"the player does not say what it is: {safe(str(error), 200)} is missing or odd") from None
+    return said
+
+
+def _check(value: object, kind: type, fact: str) -> None:
+    if type(value) is not kind:
+        raise ValueError(fact)
 
 
 def _json(content: bytes) -> dict[str, Any]:

@@ -215,7 +215,7 @@ def _differences(header: bytes, facts: Mapping[str, Any]) -> str:
     try:
         others = json.loads(header)["facts"]
         names = [name for name in sorted({*others, *facts}) if others.get(name) != facts.get(name)]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     told = [f"{name} {_short(others.get(name))} there, {_short(facts.get(name))} here" for name in names]
     return f": {'; '.join(told)}" if told else ""

@@ -2,20 +2,29 @@ import numpy as np
 import pytest
 
 from evaladapt.errors import ContractViolation, EvaladaptError
-from evaladapt.judge.ledger import Ledger, LedgerFile
+from evaladapt.judge.ledger import Ledger, LedgerFile, charges_in
 
 
 def test_a_ledger_of_another_run_is_refused(tmp_path):
-    file = LedgerFile(tmp_path / "x.ledger", "this")
+    file = LedgerFile(tmp_path / "x.ledger", {"text": "this"})
     file.start()
     file.close()
+    with pytest.raises(EvaladaptError, match="belongs to another run: text \"this\" there, \"that\" here"):
+        list(LedgerFile(tmp_path / "x.ledger", {"text": "that"}).lines())
+
+
+@pytest.mark.parametrize("first", [b"", b"{}", b"[]", b'{"facts": []}', b'{"facts": "x"}', b"[" * 100_000, b"\xff"])
+def test_a_file_that_is_no_ledger_is_refused(tmp_path, first):
+    (tmp_path / "x.ledger").write_bytes(first + b"\n")
     with pytest.raises(EvaladaptError, match="belongs to another run"):
-        list(LedgerFile(tmp_path / "x.ledger", "that").lines())
+        list(LedgerFile(tmp_path / "x.ledger", {"text": "that"}).lines())
+    with pytest.raises(EvaladaptError):
+        charges_in(tmp_path / "x.ledger")
 
 
 def test_a_flipped_byte_ends_the_readable_part(tmp_path):
     path = tmp_path / "x.ledger"
-    file = LedgerFile(path, "this")
+    file = LedgerFile(path, {"text": "this"})
     file.start()
     for batch in range(3):
         file.append(batch, 1 + 2 * batch, np.array([-1.0, -2.0]))
@@ -45,7 +54,7 @@ def test_a_full_disk_is_one_message(tmp_path, monkeypatch):
         def write(self, line):
             raise OSError(28, "No space left on device")
 
-    file = LedgerFile(tmp_path / "x.ledger", "this")
+    file = LedgerFile(tmp_path / "x.ledger", {"text": "this"})
     file.start()
     file.close()
     file._file = Full()

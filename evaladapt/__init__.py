@@ -1,6 +1,30 @@
 """evaladapt: evaluation-time adaptation of frozen language models under a causality contract.
 
-Importing the package is cheap on purpose: ``evaladapt --help`` must not import torch.
+Importing the package is cheap on purpose: ``evaladapt --help`` must not import torch. What is promised to stay is what
+``__all__`` names; it is imported when it is asked for.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evaladapt.errors import EvaladaptError
+    from evaladapt.results.run import Document, Result, run
+
 __version__ = "0.1.0"
+__all__ = ["Document", "EvaladaptError", "Result", "__version__", "run"]
+
+_PLACES = {
+    "run": "evaladapt.results.run",
+    "Result": "evaladapt.results.run",
+    "Document": "evaladapt.results.run",
+    "EvaladaptError": "evaladapt.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'evaladapt' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_PLACES[name]), name)

@@ -1,7 +1,7 @@
 """The artifact room: a trained model frozen as one ``.eva`` file.
 
 ``pack`` brings weights, tokenizer and facts to :func:`write_artifact`; the engine takes an :class:`Artifact` from
-:func:`read_artifact`. On the way down: ``quantize`` (numbers to codes), ``coders`` and ``range_coder`` (codes to
+:func:`read_artifact`. On the way down: ``quantize`` (numbers to codes), ``coders`` and ``bell_coder`` (codes to
 bytes), ``manifest`` (what is what), ``container`` (the file). The format byte by byte: ``artifacts/FORMAT.md``.
 Importing this room does not import torch.
 """
@@ -15,7 +15,7 @@ from evaladapt.artifact.problems import (
     NotAnArtifact,
     UnsupportedArtifact,
 )
-from evaladapt.artifact.reader import Artifact, open_artifact, read_artifact, read_tokenizer
+from evaladapt.artifact.reader import Artifact, open_artifact, read_artifact, tokenizer_in
 from evaladapt.artifact.shipped import find_artifact, shipped_artifacts
 from evaladapt.artifact.writer import write_artifact
 
@@ -31,7 +31,7 @@ __all__ = [
     "find_artifact",
     "open_artifact",
     "read_artifact",
-    "read_tokenizer",
     "shipped_artifacts",
+    "tokenizer_in",
     "write_artifact",
 ]

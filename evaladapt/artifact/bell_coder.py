@@ -116,7 +116,7 @@ def vector_bytes(vector: Vector) -> float:
     counts = np.bincount(vector - vector.min())
     if len(counts) == 1:
         return 2.0
-    return 2.0 + len(counts) + coded_bits(counts, table_from_counts(counts, False), False) / 8
+    return 2.0 + len(counts) + coded_bits(counts, table_from_counts(counts)) / 8
 
 
 def _check(field: BellField, largest: int) -> None:
@@ -150,8 +150,8 @@ def _put_vector(vector: Vector, writer: SymbolWriter) -> bytes:
     head = low.to_bytes(1, "little", signed=True) + bytes([len(counts) - 1])
     if len(counts) == 1:
         return head
-    table = table_from_counts(counts, False)
-    writer.put((vector - low).astype(np.int32), entropy_model(table, False))
+    table = table_from_counts(counts)
+    writer.put((vector - low).astype(np.int32), entropy_model(table))
     return head + table.tobytes()
 
 
@@ -165,7 +165,7 @@ class _VectorHead:
     @classmethod
     def take(cls, front: PayloadFront) -> _VectorHead:
         low, more = (int(byte) for byte in front.take(2))
-        model = entropy_model(front.take(more + 1), False) if more else None
+        model = entropy_model(front.take(more + 1)) if more else None
         return cls(low - 256 if low > 127 else low, model)
 
     def read(self, count: int, reader: SymbolReader) -> Vector:

@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from evaladapt.artifact import bell_coder, bell_fit, range_coder
+from evaladapt.artifact import bell_coder, bell_fit
 from evaladapt.artifact.problems import DamagedArtifact, UnsupportedArtifact
 from evaladapt.artifact.quantize import Codes
 from evaladapt.errors import near_miss
 
-RANGE = "range@1"
 BELLS = "range@2"
 LZMA = "lzma@1"
 RAW = "raw@1"
-CODERS = (LZMA, RANGE, BELLS, RAW)
-CODE_CODERS = (BELLS, RANGE, LZMA)
+CODERS = (LZMA, BELLS, RAW)
+CODE_CODERS = (BELLS, LZMA)
 """Those for codes, the likeliest to win first."""
 LZMA_FILTERS: list[dict[str, Any]] = [
     {"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 23, "lc": 0, "lp": 0, "pb": 0}
@@ -32,7 +31,7 @@ LZMA_FILTERS: list[dict[str, Any]] = [
 def encode_codes(codes: Codes, largest: int, allowed: tuple[str, ...] = CODE_CODERS) -> tuple[str, bytes]:
     """``(coder, payload)`` of a matrix of codes in ``-largest..largest``: the smallest of what ``allowed`` gives.
 
-    ``range@2`` wins nearly always; ``range@1`` where codes follow no bell curve, ``lzma@1`` where rows repeat.
+    ``range@2`` wins nearly always, ``lzma@1`` where rows repeat.
     """
     payloads = {name: _encode_as(name, codes, largest) for name in allowed}
     best = min(payloads, key=lambda name: len(payloads[name]))
@@ -42,8 +41,6 @@ def encode_codes(codes: Codes, largest: int, allowed: tuple[str, ...] = CODE_COD
 def _encode_as(coder: str, codes: Codes, largest: int) -> bytes:
     if coder == BELLS:
         return bell_coder.encode(codes, largest, bell_fit.fit_field(codes, largest).field)
-    if coder == RANGE:
-        return range_coder.encode(codes, largest)
     return lzma_encode((codes.astype(np.int16) + largest).astype(np.uint8).tobytes())
 
 
@@ -51,8 +48,6 @@ def decode_codes(coder: str, payload: bytes, shape: tuple[int, int], largest: in
     """Undo :func:`encode_codes`. Raises :class:`DamagedArtifact` or :class:`UnsupportedArtifact`."""
     if coder == BELLS:
         return bell_coder.decode(payload, shape, largest)
-    if coder == RANGE:
-        return range_coder.decode(payload, shape, largest)
     if coder != LZMA:
         raise unknown_coder(coder, CODE_CODERS)
     symbols = np.frombuffer(lzma_decode(payload, shape[0] * shape[1]), np.uint8)

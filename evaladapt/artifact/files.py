@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 from evaladapt.artifact.limits import Limits
 from evaladapt.artifact.problems import LimitExceeded, NotAnArtifact
+from evaladapt.errors import DataError
+from evaladapt.system.files import FileTooLarge, read_regular
 
 GIT_LFS_POINTER = b"version https://git-lfs"
 OTHER_KINDS = {
@@ -28,18 +28,11 @@ def read_regular_file(path: str | Path, limits: Limits) -> bytes:
         LimitExceeded: larger than the limit; it is not read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise NotAnArtifact(f"{str(path)!r} cannot be opened: {reason}.") from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise NotAnArtifact(f"{path} is not a regular file. Give the .eva file itself.")
-    with os.fdopen(descriptor, "rb") as file:
-        if status.st_size > limits.file_bytes:
-            raise LimitExceeded(f"{path} has {status.st_size:,} bytes; the limit is {limits.file_bytes:,}.")
-        return file.read(status.st_size)
+        return read_regular(path, limits.file_bytes)
+    except FileTooLarge as error:
+        raise LimitExceeded(str(error)) from error
+    except DataError as error:
+        raise NotAnArtifact(f"{error} Give the .eva file itself.") from error
 
 
 def refuse_other_kinds(content: bytes) -> None:

@@ -3,7 +3,7 @@
 A step twice as large saves one bit per number and quadruples the error. So the least damage for a number of bytes is
 where every weight's last byte costs the same: steps in proportion to ``sqrt(numbers / sensitivity)``, times one common
 factor. :func:`fit_plan` finds that factor by building the file; bits follow from the steps. ``pack --max-bytes`` is the
-caller.
+caller, and writes the file that was built last.
 """
 
 from __future__ import annotations
@@ -55,13 +55,21 @@ class _Weight:
         return step_grid(step, bits)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A plan and the file that it makes."""
+
+    plan: QuantisationPlan
+    data: bytes
+
+
 def fit_plan(
     content: ArtifactContent,
     plan: QuantisationPlan,
     max_bytes: int,
     sensitivity: Mapping[str, float] | None = None,
-) -> QuantisationPlan:
-    """The finest plan whose file has at most ``max_bytes`` bytes.
+) -> Fitted:
+    """The finest plan whose file has at most ``max_bytes`` bytes, and that file.
 
     Args:
         content: what to pack; with Hessians, sizes are those after GPTQ.
@@ -74,16 +82,17 @@ def fit_plan(
     """
     weights = _weights(content.tensors, plan, sensitivity or {})
     numbers = sum(weight.numbers for weight in weights.values())
-    best: QuantisationPlan | None = None
+    best: Fitted | None = None
     factor, fits, exceeds = 1.0, float("inf"), 0.0
     size = 0
     for _ in range(MOST_BUILDS):
         candidate = plan.with_grids({name: weight.grid(factor) for name, weight in weights.items()})
-        size = len(build_artifact(content, candidate))
+        built = Fitted(candidate, build_artifact(content, candidate))
+        size = len(built.data)
         if size <= max_bytes:
-            best, fits = candidate, factor
+            best, fits = built, factor
             if size >= (1 - CLOSE_ENOUGH) * max_bytes or _same(weights, factor, FINEST):
-                return candidate
+                return built
         else:
             exceeds = factor
             if _same(weights, factor, COARSEST):

@@ -26,10 +26,8 @@ Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 
-def table_from_counts(counts: Ints, symmetric: bool) -> Bytes:
-    """One byte per symbol (``symmetric``: for the first half and the middle) that describes ``counts`` best."""
-    if symmetric:
-        counts = _folded(counts)
+def table_from_counts(counts: Ints) -> Bytes:
+    """One byte per symbol that describes ``counts`` best."""
     if not counts.any():
         return np.zeros(len(counts), np.uint8)
     below_peak = np.log2(counts.max() / np.maximum(counts, 1)) * STEPS_PER_BIT
@@ -37,7 +35,7 @@ def table_from_counts(counts: Ints, symmetric: bool) -> Bytes:
     return np.where(counts > 0, steps, ABSENT).astype(np.uint8)
 
 
-def frequencies(table: Bytes, symmetric: bool) -> Ints:
+def frequencies(table: Bytes) -> Ints:
     """Integer frequencies ``[A]``, each at least 1, with sum ``2**24``. ``A`` is the alphabet's size.
 
     Raises:
@@ -45,8 +43,6 @@ def frequencies(table: Bytes, symmetric: bool) -> Ints:
     """
     if ((table > LAST_STEP) & (table != ABSENT)).any() or (table == ABSENT).all():
         raise DamagedArtifact("a frequency table holds an invalid byte or no symbol")
-    if symmetric:
-        table = np.concatenate([table, table[-2::-1]])
     steps = table.astype(np.int64)
     weights = np.array(EIGHTHS, np.int64)[steps % STEPS_PER_BIT] >> (steps // STEPS_PER_BIT)
     weights[table == ABSENT] = 0
@@ -61,21 +57,16 @@ def share_total(weights: Ints) -> Ints:
     return result
 
 
-def table_length(alphabet: int, symmetric: bool) -> int:
-    """Bytes of one table."""
-    return (alphabet + 1) // 2 if symmetric else alphabet
-
-
-def coded_bits(counts: Ints, table: Bytes, symmetric: bool) -> float:
+def coded_bits(counts: Ints, table: Bytes) -> float:
     """Length of the symbols counted in ``counts`` under ``table``, without the table itself."""
     if not counts.any():
         return 0.0
-    return float((counts * (np.log2(TOTAL) - np.log2(frequencies(table, symmetric)))).sum())
+    return float((counts * (np.log2(TOTAL) - np.log2(frequencies(table)))).sum())
 
 
-def entropy_model(table: Bytes, symmetric: bool) -> Any:
+def entropy_model(table: Bytes) -> Any:
     """The constriction model with exactly the frequencies of ``table``."""
-    return exact_model(frequencies(table, symmetric))
+    return exact_model(frequencies(table))
 
 
 def exact_model(counts: Ints) -> Any:
@@ -97,11 +88,3 @@ def constriction() -> Any:
             "Coding weights needs the package 'constriction', which is not installed: pip install 'constriction>=0.4.2'"
         ) from error
     return package.stream
-
-
-def _folded(counts: Ints) -> Ints:
-    half = (len(counts) + 1) // 2
-    both = counts[:half] + counts[: -half - 1 : -1]
-    both[-1] = counts[half - 1] * 2
-    result: Ints = both
-    return result

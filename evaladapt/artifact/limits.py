@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Caps of the reader. The defaults take any model this project can train; raise them for a file you trust."""
+    """Caps of the reader. The defaults take models of 268 million weights; raise them for a file you trust."""
 
     file_bytes: int = 1 << 30
     header_bytes: int = 1 << 20
     json_depth: int = 16
     tensors: int = 4096
     """Stored tensors; a quantised weight is two of them."""
-    values: int = 1 << 27
+    values: int = 1 << 28
     """Numbers in all decoded weights together."""
     tokenizer_bytes: int = 1 << 24
     config_number: int = 10_000_000

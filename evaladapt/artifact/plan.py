@@ -33,7 +33,7 @@ class QuantisationPlan:
     grids: Mapping[str, Grid] = field(default_factory=dict)
     """Exact grids by full name; they come before everything else."""
     coders: tuple[str, ...] = CODE_CODERS
-    """Coders of codes that compete; name fewer for a file that an older evaladapt must read."""
+    """Coders of codes that compete; with ``range@2`` alone no byte depends on the version of liblzma."""
 
     def __post_init__(self) -> None:
         for bits in (self.matrix_bits, self.embedding_bits, *self.overrides.values()):

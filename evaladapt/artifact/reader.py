@@ -88,17 +88,16 @@ def open_artifact(path: str | Path, limits: Limits | None = None) -> SealedFile:
     return check_content(Path(path), read_regular_file(path, limits), limits)
 
 
-def read_tokenizer(path: str | Path, limits: Limits | None = None) -> builtins.bytes:
-    """The tokenizer inside the artifact at ``path``; the whole file is checked, no weight decoded, torch not imported.
+def tokenizer_in(file: SealedFile) -> builtins.bytes:
+    """The tokenizer inside a checked file; no weight is decoded and torch not imported.
 
     Raises:
         ArtifactError: as :func:`read_artifact`.
     """
-    file = open_artifact(path, limits)
     try:
         return _decode_tokenizer(file)
     except ArtifactError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(f"{file.path}: {error}") from error
 
 
 def check_content(path: Path, content: builtins.bytes, limits: Limits) -> SealedFile:

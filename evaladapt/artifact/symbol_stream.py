@@ -1,7 +1,7 @@
-"""What the range coders share: symbols through constriction's queue, and reading a payload from its front.
+"""Symbols through constriction's queue, and reading a payload from its front.
 
 The coder is that of the package constriction with 32-bit words, 64-bit state and 24-bit precision; its arithmetic is in
-``artifacts/FORMAT.md``. ``range_coder`` and ``bell_coder`` decide which model each symbol gets.
+``artifacts/FORMAT.md``. ``bell_coder`` decides which model each symbol gets.
 """
 
 from __future__ import annotations

@@ -78,12 +78,11 @@ def write_artifact(
         DataError: the disk refuses; nothing half-written stays.
     """
     content = ArtifactContent(model_config, as_arrays(tensors), tokenizer_model, metadata, hessians or {})
-    data = build_artifact(content, plan or QuantisationPlan())
-    if max_bytes is not None and len(data) > max_bytes:
-        raise ArtifactTooLarge(
-            f"{path.name} would take {len(data):,} bytes, {len(data) - max_bytes:,} over the limit of {max_bytes:,}. "
-            "Lower --bits, or leave them out and let --max-bytes choose."
-        )
+    return save_artifact(path, build_artifact(content, plan or QuantisationPlan(), max_bytes))
+
+
+def save_artifact(path: Path, data: bytes) -> Artifact:
+    """Write what :func:`build_artifact` built, and return it as the reader sees it. Raises :class:`DataError`."""
     write_atomically(path, [data])
     return read_artifact(path)
 
@@ -98,8 +97,13 @@ def as_matrix(weights: Float32) -> Float32:
     return weights.reshape(weights.shape[0] if weights.ndim > 1 else 1, -1)
 
 
-def build_artifact(content: ArtifactContent, plan: QuantisationPlan) -> bytes:
-    """The file's bytes."""
+def build_artifact(content: ArtifactContent, plan: QuantisationPlan, max_bytes: int | None = None) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        ArtifactError: a weight cannot be stored.
+        ArtifactTooLarge: there would be more than ``max_bytes``.
+    """
     stored: list[StoredTensor] = []
     entries: dict[str, TensorEntry] = {}
     for name, weights in sorted(content.tensors.items()):
@@ -116,7 +120,13 @@ def build_artifact(content: ArtifactContent, plan: QuantisationPlan) -> bytes:
     if times > 1:
         raise ArtifactError(f"two weights would both be stored as {name!r}; rename one.")
     manifest = Manifest(_json_ready(content.model_config), _json_ready(content.metadata), entries, tokenizer)
-    return pack_container(stored, manifest.to_json())
+    data = pack_container(stored, manifest.to_json())
+    if max_bytes is not None and len(data) > max_bytes:
+        raise ArtifactTooLarge(
+            f"The file would take {len(data):,} bytes, {len(data) - max_bytes:,} over the limit of {max_bytes:,}. "
+            "Lower --bits, or leave them out and let --max-bytes choose."
+        )
+    return data
 
 
 def _check_values(weights: Float32) -> None:

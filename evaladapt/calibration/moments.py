@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from evaladapt.model.transformer import Transformer
+from evaladapt.model.backend import Backend
 
 ROWS_AT_ONCE = 8
 
@@ -31,22 +31,22 @@ class Calibration:
     tokens: int
 
 
-def calibrate(model: Transformer, tokens: Tensor) -> Calibration:
+def calibrate(model: Backend, tokens: Tensor) -> Calibration:
     """Measure on ``tokens [N, S]`` int64."""
     return Calibration(input_moments(model, tokens), loss_sensitivity(model, tokens), tokens.numel())
 
 
 @torch.no_grad()
-def input_moments(model: Transformer, tokens: Tensor) -> dict[str, Float64]:
+def input_moments(model: Backend, tokens: Tensor) -> dict[str, Float64]:
     """Second moments of the inputs of every ``F.linear`` with a weight of the model; a tied head counts as one."""
     listener = _LinearInputs(dict(model.named_parameters()))
     for start in range(0, len(tokens), ROWS_AT_ONCE):
         with listener:
-            model(tokens[start : start + ROWS_AT_ONCE])
+            model.head(model.hidden(tokens[start : start + ROWS_AT_ONCE]))
     return listener.means()
 
 
-def loss_sensitivity(model: Transformer, tokens: Tensor) -> dict[str, float]:
+def loss_sensitivity(model: Backend, tokens: Tensor) -> dict[str, float]:
     """Trace of the Fisher information of each weight, per token, with ``tokens`` as the draws.
 
     The squared gradient of a whole row's loss is, in expectation, the sum of its tokens' when the row was drawn from
@@ -55,7 +55,7 @@ def loss_sensitivity(model: Transformer, tokens: Tensor) -> dict[str, float]:
     weights = {name: weight.detach().clone().requires_grad_() for name, weight in model.named_parameters()}
     totals = dict.fromkeys(weights, 0.0)
     for row in tokens:
-        logits = torch.func.functional_call(model, weights, (row[None, :-1],))
+        logits = torch.func.functional_call(cast(nn.Module, model), weights, (row[None, :-1],))
         loss = F.cross_entropy(logits[0].float(), row[1:], reduction="sum")
         gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
         for name, gradient in zip(weights, gradients, strict=True):

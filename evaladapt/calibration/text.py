@@ -13,11 +13,11 @@ from torch import Tensor
 from evaladapt.data.manifest import refuse_trained_text
 from evaladapt.data.shards import read_shards
 from evaladapt.errors import DataError
-from evaladapt.model.transformer import Transformer
+from evaladapt.model.backend import IncrementalBackend
 
 
 @torch.no_grad()
-def own_text(model: Transformer, rows: int, length: int, bos: int, seed: int = 0) -> Tensor:
+def own_text(model: IncrementalBackend, rows: int, length: int, bos: int, seed: int = 0) -> Tensor:
     """Tokens ``[rows, length]`` int64 that the model draws from its own distribution, each row after a BOS.
 
     Drawn at temperature 1, so that the targets are distributed as the model says: then the mean square of the loss's

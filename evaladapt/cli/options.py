@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.processes import rank
-from evaladapt.errors import UsageError
+from evaladapt.errors import DataError, UsageError
+from evaladapt.system.strict_json import read_toml
 from evaladapt.system.text import safe
 
 if TYPE_CHECKING:
@@ -137,11 +137,9 @@ def read_config(path: Path | None, names: tuple[str, ...], assignments: Sequence
 
 def _read_toml(path: Path) -> Chosen:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the configuration {path} is not TOML: {error}") from error
+        content = read_toml(path)
+    except DataError as error:
+        raise UsageError(f"the configuration cannot be used: {error}") from error
     names = content.pop("plugins", [])
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise UsageError(f"{path}: plugins is a list of names, as in: plugins = ['ttt', 'slot-lbfgs']")

@@ -8,7 +8,8 @@ written when the result would be too large.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +18,24 @@ import click
 from evaladapt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from evaladapt.artifact import QuantisationPlan
     from evaladapt.calibration.moments import Calibration
     from evaladapt.data.tokenizer import Tokenizer
-    from evaladapt.model.transformer import Transformer
+    from evaladapt.model.backend import Backend
     from evaladapt.train.checkpoint import TrainedModel
 
 File = click.Path(path_type=Path, dir_okay=False)
 OWN_TEXT, NO_TEXT = "own", "none"
 ROWS = 32
 """Windows to calibrate on."""
+WINDOW = 512
+"""Their tokens at most, for models of other families, whose contexts are long."""
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint")
 @click.option("--tokenizer", type=File, help="The sentencepiece model.  [default: tokenizer.model beside CHECKPOINT]")
 @click.option("--out", type=File, required=True, help="The .eva file to write.")
 @click.option(
@@ -58,7 +63,7 @@ ROWS = 32
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def pack(
-    checkpoint: Path,
+    checkpoint: str,
     tokenizer: Path | None,
     out: Path,
     bits: tuple[str, ...],
@@ -68,16 +73,53 @@ def pack(
     never: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Freeze the weights in CHECKPOINT (a training's folder or its final.safetensors) as one file."""
-    plan = replace(plan_from(bits), row_scales=row_scales)
+    """Freeze the weights of CHECKPOINT as one file.
+
+    CHECKPOINT is a training's folder or its final.safetensors, or a model of another family: hf:FOLDER, golf:FILE.
+    """
+    given = plan_from(bits)
     fits = max_bytes is not None and not bits
     if fits and row_scales:
         raise UsageError("pack: --max-bytes looks for one step per matrix; give --bits with --row-scales.")
 
-    from evaladapt.artifact import open_artifact, write_artifact
+    from evaladapt.artifact import Limits
     from evaladapt.artifact.fit import fit_plan
+    from evaladapt.artifact.reader import check_content
     from evaladapt.artifact.summary import summarise, summary_text
-    from evaladapt.artifact.writer import ArtifactContent, as_arrays
+    from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact, save_artifact
+    from evaladapt.system.threads import use_threads
+
+    use_threads()
+    source = _of_a_family(checkpoint) if _names_a_family(checkpoint) else _of_a_training(Path(checkpoint), tokenizer)
+    plan = replace(given, row_scales=row_scales, overrides={**source.bits, **given.overrides})
+    seen = _calibrated(source, calibration, never)
+    metadata = {**source.metadata, "calibration": Path(calibration).name}
+    hessians = seen.hessians if seen else {}
+    content = ArtifactContent(source.config, as_arrays(source.tensors), source.tokenizer, metadata, hessians)
+    if fits and max_bytes is not None:
+        data = fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None).data
+    else:
+        data = build_artifact(content, plan, max_bytes)
+    save_artifact(out, data)
+    summary = summarise(check_content(out, data, Limits()))
+    click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is packed: a model, taken apart; ``bits`` of weights by name, which the user's own come after."""
+
+    model: Backend
+    bos_id: int
+    window: int
+    config: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    tokenizer: bytes
+    metadata: Mapping[str, Any]
+    bits: Mapping[str, int]
+
+
+def _of_a_training(checkpoint: Path, tokenizer: Path | None) -> Source:
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
     from evaladapt.model.backend import transformer_from_tensors
     from evaladapt.train.checkpoint import read_trained_model
@@ -87,30 +129,56 @@ def pack(
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     pieces = SentencePieceTokenizer.load(tokenizer or folder / "tokenizer.model")
     _check_tokenizer(trained, pieces)
-    seen = _calibrated(model, pieces, calibration, never)
     metadata = {name: value for name, value in trained.facts.items() if name != "model"}
-    metadata["calibration"] = Path(calibration).name
-    hessians = seen.hessians if seen else {}
-    if fits and max_bytes is not None:
-        content = ArtifactContent(
-            trained.model_config, as_arrays(trained.tensors), pieces.model_bytes, metadata, hessians
-        )
-        plan = fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None)
-    write_artifact(out, trained.model_config, trained.tensors, pieces.model_bytes, metadata, plan, max_bytes, hessians)
-    summary = summarise(open_artifact(out))
-    click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
+    config, content = trained.model_config, pieces.model_bytes
+    return Source(model, pieces.bos_id, model.context, config, trained.tensors, content, metadata, {})
 
 
-def _calibrated(model: Transformer, pieces: Tokenizer, source: str, never: tuple[Path, ...]) -> Calibration | None:
+def _names_a_family(checkpoint: str) -> bool:
+    from evaladapt.model.families import installed
+
+    family, colon, _ = checkpoint.partition(":")
+    return bool(colon) and any(listing.alias == family for listing in installed())
+
+
+def _of_a_family(reference: str) -> Source:
+    """A model of another family; its tables of tokens get the bits that ours get."""
+    import torch
+
+    from evaladapt.artifact import QuantisationPlan
+    from evaladapt.model.backend import roles_of
+    from evaladapt.model.families import find_family, open_model
+    from evaladapt.model.family import Opened, PackableFamily
+    from evaladapt.model.roles import EMBEDDING, POSITION
+
+    family = find_family(reference).family
+    if not isinstance(family, PackableFamily):
+        raise UsageError(f"pack: models of {reference.partition(':')[0]!r} cannot be packed: its family has no freeze.")
+    opened = open_model(reference, torch.device("cpu"))
+    frozen = family.freeze(Opened(opened.backend, opened.tokenizer, ()))
+    tables = [name for name, role in roles_of(opened.backend).items() if {EMBEDDING, POSITION} & set(role.roles)]
+    bits = {name: QuantisationPlan().embedding_bits for name in tables if frozen.tensors[name].ndim > 1}
+    metadata = {"packed_from": {"family": opened.family, "sha256": opened.identity, "bytes": opened.bytes}}
+    window = min(opened.backend.context, WINDOW)
+    return Source(
+        opened.backend, opened.tokenizer.bos_id, window, frozen.config, frozen.tensors, frozen.tokenizer, metadata, bits
+    )
+
+
+def _calibrated(source: Source, text: str, never: tuple[Path, ...]) -> Calibration | None:
     """Moments and sensitivities on the text that ``--calibration`` names."""
-    if source == NO_TEXT:
+    if text == NO_TEXT:
         return None
     from evaladapt.calibration.moments import calibrate
     from evaladapt.calibration.text import own_text, training_text
+    from evaladapt.model.backend import IncrementalBackend
 
-    if source == OWN_TEXT:
-        return calibrate(model, own_text(model, ROWS, model.context, pieces.bos_id))
-    return calibrate(model, training_text(Path(source), ROWS, model.context, model.vocab_size, never))
+    model = source.model
+    if not isinstance(model, IncrementalBackend):
+        raise UsageError("pack: the model has no cache to write text with. Add --calibration none, for nearest codes.")
+    if text == OWN_TEXT:
+        return calibrate(model, own_text(model, ROWS, source.window, source.bos_id))
+    return calibrate(model, training_text(Path(text), ROWS, source.window, model.vocab_size, never))
 
 
 def plan_from(bits: tuple[str, ...]) -> QuantisationPlan:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,10 +91,14 @@ def _carried_out(request: Request, prove: bool, *, shows: bool = True) -> Record
     record = evaluate(request, progress if shows else None)
     if isinstance(record, RunRecord) and record.verdict == NONCAUSAL:
         return replace(record, charged=charged_claim(request, record, progress("charged")))
+    if request.doubt == "full" and not request.inline and request.processes == 1:
+        from evaladapt.audit.echo import echoed
+
+        record = echoed(request, record, again=shlex.join(["evaladapt", *sys.argv[1:]]))
     if prove:
         from evaladapt.codec.prove import proven
 
-        return proven(request, record, progress)
+        record = proven(request, record, progress)
     return record
 
 

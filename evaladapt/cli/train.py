@@ -63,12 +63,14 @@ def train(
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
     from evaladapt.model.device import choose_device
     from evaladapt.system.processes import joined, own_device
+    from evaladapt.system.threads import use_threads
     from evaladapt.train.job import TrainJob
     from evaladapt.train.loader import Source
     from evaladapt.train.reporting import ProgressReport
     from evaladapt.train.schedule import Budget
     from evaladapt.train.trainer import Trainer
 
+    use_threads()
     budget = Budget(minutes, steps)
     pieces = SentencePieceTokenizer.load(tokenizer)
     chosen = load_preset(path, pieces.vocab_size, pieces.bos_id)

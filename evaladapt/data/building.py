@@ -125,7 +125,7 @@ class StreamBuilder:
             text_bytes=self._text_bytes,
             raw_bytes=-1 if self.limited else self._raw_bytes,
             limited=self.limited,
-            sources=tuple(self._sources),
+            sources=tuple(self._sources) or (Source(self._name, 0, self._documents, self._text_bytes),),
             tokenizer=self._tokenizer,
         )
 

@@ -147,12 +147,10 @@ def split(documents: Sequence[Document], plan: Plan) -> Splits:
             "Nothing to hold out: --holdout takes whole documents (of .jsonl files, or of .txt files not split)."
         )
     left = [document for document in ranked if document.fingerprint not in holdout]
-    val = _take(left, min(int(plan.val_fraction * total), plan.val_max_bytes))
+    most = min(int(plan.val_fraction * total), plan.val_max_bytes)
+    val = _take(left, most)
     if plan.val_fraction and not val:
-        raise DataError(
-            f"No document is small enough for a validation share of {plan.val_fraction:.1%}. Raise --val-fraction, "
-            "cut long texts with --split-chars, or give --val-fraction 0."
-        )
+        raise DataError(_none_for_validation(left, most, plan))
     train = [d for d in documents if d.fingerprint not in holdout and d.fingerprint not in val]
     if not train:
         raise DataError(
@@ -162,6 +160,16 @@ def split(documents: Sequence[Document], plan: Plan) -> Splits:
         train,
         [document for document in documents if document.fingerprint in val],
         [document for document in documents if document.fingerprint in holdout],
+    )
+
+
+def _none_for_validation(documents: Sequence[Document], most: int, plan: Plan) -> str:
+    smallest = min((document.size for document in documents), default=0)
+    shorter = "give more text" if plan.split_chars else "cut long texts with --split-chars"
+    return (
+        f"No document is small enough for a validation share of {plan.val_fraction:.1%}: it is {most:,} bytes, and "
+        f"the smallest of {len(documents):,} different documents has {smallest:,}. Raise --val-fraction, {shorter}, or "
+        "give --val-fraction 0."
     )
 
 

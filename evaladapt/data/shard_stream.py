@@ -23,6 +23,7 @@ from evaladapt.data.stream import (
 )
 from evaladapt.data.tokenizer import TokenIds, Tokenizer
 from evaladapt.errors import DataError
+from evaladapt.system.text import safe
 
 EVIDENCE_PER_PIECE = 20
 
@@ -48,7 +49,7 @@ def stream_from_shards(
     if limit is not None:
         refuse_no_targets(limit)
     read = _read(paths, tokenizer, None if limit is None else limit + 2)
-    label = name or ", ".join(path.name for path in paths)
+    label = name or ", ".join(safe(path.name) for path in paths)
     _refuse_foreign_ids(read.tokens, tokenizer, label)
     if limit is not None and len(read.tokens) > limit + 1 and (read.tokens == tokenizer.bos_id).all():
         raise no_text_within(label, limit)
@@ -101,7 +102,7 @@ def _read(paths: Sequence[Path], tokenizer: Tokenizer, limit: int | None) -> _Re
         raise DataError(f"{paths[sidecars.index(None)]} has no sidecar beside it, and another shard named here has.")
     lengths: npt.NDArray[np.int32] = np.concatenate(counts, dtype=np.int32)
     refuse_impossible(", ".join(map(str, sidecars)), lengths, joined == tokenizer.bos_id)
-    return _Read(joined, starts, lengths, ", ".join(path.name for path in sidecars if path))
+    return _Read(joined, starts, lengths, ", ".join(safe(path.name) for path in sidecars if path))
 
 
 def _sources(stream: TokenStream, read: _Read, paths: Sequence[Path]) -> tuple[Source, ...]:
@@ -112,8 +113,8 @@ def _sources(stream: TokenStream, read: _Read, paths: Sequence[Path]) -> tuple[S
         span = slice(start + added if start else 0, stop + added)
         first, last = int(stream.documents[span.start]), int(stream.documents[span.stop - 1])
         size = int(stream.byte_lengths[span].sum(dtype=np.int64))
-        note = f"{path.name}: bytes are those of its sidecar" if read.sidecar is not None else ""
-        sources.append(Source(path.name, first, last + 1 - first, size, notes=(note,) if note else ()))
+        note = f"{safe(path.name)}: bytes are those of its sidecar" if read.sidecar is not None else ""
+        sources.append(Source(safe(path.name), first, last + 1 - first, size, notes=(note,) if note else ()))
     return tuple(sources)
 
 

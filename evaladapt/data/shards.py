@@ -25,6 +25,7 @@ VERSION = 1
 HEADER_INTS = 256
 HEADER_BYTES = 4 * HEADER_INTS
 MAX_VOCAB = 1 << 16
+LOOK_TOKENS = 1 << 16
 
 ShardTokens = npt.NDArray[np.uint16]
 
@@ -95,24 +96,31 @@ def read_shard(path: Path, vocab_size: int, *, expect_bos: int | None = None, li
         path: the ``.bin`` file.
         vocab_size: every id must be below it.
         expect_bos: where given, this id must occur, since every document starts with it.
-        limit: where given, only the first so many tokens are looked at and returned.
+        limit: where given, only the first so many tokens are checked and returned.
 
     Raises:
         DataError: not a shard, another version, cut short or too long, or written with another tokenizer.
     """
-    tokens = map_shard(path, limit)
+    whole = map_shard(path)
+    tokens = whole[:limit]
     top = int(tokens.max())
     if top >= vocab_size:
         raise DataError(
             f"{path}: wrong tokenizer for the shards. They hold token id {top}, the tokenizer has {vocab_size} pieces "
             f"(ids 0 to {vocab_size - 1}). Likely cause: {_likely_cause(path, top)}"
         )
-    if expect_bos is not None and not np.any(tokens == expect_bos):
+    if expect_bos is not None and not _holds(whole, expect_bos):
         raise DataError(
             f"{path}: wrong tokenizer for the shards. Every document starts with BOS, and the tokenizer's BOS "
             f"(id {expect_bos}) does not occur. Likely cause: the shards were written with another tokenizer."
         )
     return tokens
+
+
+def _holds(tokens: ShardTokens, token: int) -> bool:
+    """Whether the token occurs; read no further than that."""
+    starts = range(0, len(tokens), LOOK_TOKENS)
+    return any(bool((tokens[start : start + LOOK_TOKENS] == token).any()) for start in starts)
 
 
 def _likely_cause(path: Path, top: int) -> str:

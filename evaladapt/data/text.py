@@ -14,11 +14,12 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from evaladapt.data.reading.kinds import Form, kind_of
+from evaladapt.data.reading.kinds import STANDARD_INPUT, Form, kind_of
 from evaladapt.data.reading.opening import name_of, open_bytes, replayed
 from evaladapt.data.reading.records import documents_in_json, documents_in_lines, documents_in_parquet, is_record
 from evaladapt.data.reading.unicode import text_blocks
 from evaladapt.errors import DataError
+from evaladapt.system.text import safe
 
 MOST_FIRST_LINE = 64 << 20
 
@@ -43,8 +44,8 @@ class TextFile:
 
     @property
     def name(self) -> str:
-        """The file's name without its folder."""
-        return self.path.name if self.path != Path("-") else "standard input"
+        """The file's name without its folder, safe to print."""
+        return safe(self.path.name) if self.path != STANDARD_INPUT else name_of(self.path)
 
     def documents(self) -> Iterator[Iterable[str]]:
         """Each document as the blocks of its text, to be taken before the next document is.

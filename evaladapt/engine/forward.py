@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from evaladapt.contract.views import Window
 from evaladapt.engine.parts import Mode, Part
-from evaladapt.model.backend import Backend, IncrementalBackend
+from evaladapt.model.backend import Backend, IncrementalBackend, TailBackend
+
+TOKENS_TOGETHER = 2048
+"""On a CPU so many tokens are read at once, in whole rows: what lies between two layers then stays in its caches."""
 
 
 class Forward(Protocol):
     """Hidden states of a part's rows."""
 
-    def hidden(self, part: Part, inputs: Tensor) -> Tensor:
-        """[B,W,D] for ``inputs`` [B,W]; right wherever the part's targets and the rows' pasts are predicted."""
+    def hidden(self, part: Part, inputs: Tensor, first: int) -> Tensor:
+        """[B,W-first,D] for the columns from ``first`` on of ``inputs`` [B,W].
+
+        Right wherever the part's targets and, as far as ``first`` lets, the rows' pasts are predicted.
+        """
 
 
 class WholeRows:
@@ -24,9 +31,16 @@ class WholeRows:
     def __init__(self, model: Backend) -> None:
         self._model = model
 
-    def hidden(self, part: Part, inputs: Tensor) -> Tensor:
-        """All states."""
-        return self._model.hidden(inputs)
+    def hidden(self, part: Part, inputs: Tensor, first: int) -> Tensor:
+        """A few rows after the other."""
+        rows, width = inputs.shape
+        together = max(1, TOKENS_TOGETHER // width) if inputs.device.type == "cpu" else rows
+        return torch.cat([self._read(some, first) for some in torch.split(inputs, together)])
+
+    def _read(self, inputs: Tensor, first: int) -> Tensor:
+        if isinstance(self._model, TailBackend):
+            return self._model.hidden_from(inputs, first)
+        return self._model.hidden(inputs)[:, first:]
 
 
 class ContinuedRow:
@@ -43,7 +57,7 @@ class ContinuedRow:
         self._row: tuple[int, Window] | None = None
         self._read = 0
 
-    def hidden(self, part: Part, inputs: Tensor) -> Tensor:
+    def hidden(self, part: Part, inputs: Tensor, first: int) -> Tensor:
         """States of what was read of the row so far; zero after that."""
         row = (part.batch.number, part.windows[0])
         if part.opens_rows or self._states is None or row != self._row:
@@ -54,7 +68,7 @@ class ContinuedRow:
         known = part.spans[0].stop - 1 - part.windows[0].start
         self._states[:, self._read : known] = self._model.extend(inputs[:, self._read : known], self._cache)
         self._read = known
-        return self._states
+        return self._states[:, first:]
 
     def _dtype(self) -> Any:
         return next(iter(dict(self._model.named_parameters()).values())).dtype

@@ -65,9 +65,19 @@ def but_last(valid: Tensor) -> Tensor:
     return valid & (valid.flatten().cumsum(0).view(valid.shape) < valid.sum())
 
 
-def gather(hidden: Tensor, positions: Tensor, part: Part) -> Tensor:
-    """Hidden states [B,W,D] at the columns that predict the targets at ``positions`` [B,C]; zero in padding."""
-    start = torch.tensor([window.start for window in part.windows], device=positions.device).unsqueeze(1)
+def first_column(part: Part, past: int) -> int:
+    """The first column that somebody wants the state of: of a row's span or of the ``past`` columns before it."""
+    spans = zip(part.windows, part.spans, strict=True)
+    wanted = (min(span.first - 1, window.score_from - 1 - past) - window.start for window, span in spans)
+    return max(0, min(wanted))
+
+
+def gather(hidden: Tensor, first: int, positions: Tensor, part: Part) -> Tensor:
+    """Hidden states at the columns that predict the targets at ``positions`` [B,C]; zero in padding.
+
+    ``hidden`` [B,W-first,D] are those of the rows' columns from ``first`` on.
+    """
+    start = torch.tensor([window.start + first for window in part.windows], device=positions.device).unsqueeze(1)
     known = positions != PADDING
     columns = torch.where(known, positions - 1 - start, 0).unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
     return torch.gather(hidden, 1, columns) * known.unsqueeze(-1)

@@ -19,7 +19,7 @@ from evaladapt.engine.forward import forward_for
 from evaladapt.engine.handed import Handed
 from evaladapt.engine.host import host_for
 from evaladapt.engine.keeper import Keeper
-from evaladapt.engine.lanes import Lane, Passage, gather
+from evaladapt.engine.lanes import Lane, Passage, first_column, gather
 from evaladapt.engine.parts import Mode, Part
 from evaladapt.engine.source import SideChannel
 from evaladapt.engine.trail import Trail, TrailLog
@@ -138,15 +138,16 @@ class Predictor:
     def _forward(self, part: Part, keep_trail: bool) -> Passage:
         """The model's hidden states of the span, and of as much of the past as some strategy reads."""
         inputs = self._keeper.inputs(part)
+        readers = [one for one in self._strategies if part.opens_rows and tensors_read(one)]
+        columns = max((columns_read(one, part) for one in readers), default=0)
+        first = first_column(part, columns)
         with self._clock.phase("forward"):
-            hidden = self._live.hidden(part, inputs)
-        passage = Passage(part, self._lane(hidden, self._keeper.span_positions(part), part))
+            hidden = self._live.hidden(part, inputs, first)
+        passage = Passage(part, self._lane(hidden, first, self._keeper.span_positions(part), part))
         if keep_trail:
             passage.trail.append(self._frozen_logprobs(inputs, passage))
-        readers = [one for one in self._strategies if part.opens_rows and tensors_read(one)]
         if readers:
-            columns = self._keeper.past_positions(part.windows, max(columns_read(one, part) for one in readers))
-            passage.past = self._lane(hidden, columns, part)
+            passage.past = self._lane(hidden, first, self._keeper.past_positions(part.windows, columns), part)
         return passage
 
     def _transform_hidden(self, strategy: Caller, passage: Passage) -> None:
@@ -185,8 +186,8 @@ class Predictor:
 
     # Lanes and distributions.
 
-    def _lane(self, hidden: Tensor, positions: Tensor, part: Part) -> Lane:
-        return Lane(self._keeper.query(positions, part), gather(hidden, positions, part))
+    def _lane(self, hidden: Tensor, first: int, positions: Tensor, part: Part) -> Lane:
+        return Lane(self._keeper.query(positions, part), gather(hidden, first, positions, part))
 
     def _lanes_in_use(self, strategy: Caller, passage: Passage) -> list[Lane]:
         """The span, and the past too where a strategy after this one reads it."""
@@ -227,8 +228,9 @@ class Predictor:
         if not self._at(Stage.WEIGHTS):
             return self._distribution(passage)
         with self._weights.frozen(), self._clock.phase("forward"):
-            hidden = self._frozen.hidden(passage.part, inputs)
-            return self._logprobs(gather(hidden, passage.span.query.positions, passage.part))
+            part, first = passage.part, first_column(passage.part, 0)
+            hidden = self._frozen.hidden(part, inputs, first)
+            return self._logprobs(gather(hidden, first, passage.span.query.positions, part))
 
 
 def _with_states(lane: Lane, strategy: Caller) -> Query:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,16 @@ BASE, ADAPTED = "base", "adapted"
 ProgressOf = Callable[[str], Progress]
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """A request carried out: its record, the text, and what the passes charged; ``adapted`` is None where it ended."""
+
+    record: Record
+    stream: TokenStream
+    base: Outcome | None
+    adapted: Outcome | None
+
+
 def evaluate(
     request: Request, progress: ProgressOf | None = None, *, base: Outcome | None = None, draw: Draw | None = None
 ) -> Record:
@@ -62,10 +72,17 @@ def evaluate(
     Raises:
         EvaladaptError: the request cannot be carried out, or a strategy failed.
     """
-    if request.inline:
-        from evaladapt.judge.inlined import evaluate_inline
+    return evaluated(request, progress, base=base, draw=draw).record
 
-        return evaluate_inline(request, progress, base)
+
+def evaluated(
+    request: Request, progress: ProgressOf | None = None, *, base: Outcome | None = None, draw: Draw | None = None
+) -> Evaluated:
+    """As :func:`evaluate`, with what every target and document was charged."""
+    if request.inline:
+        from evaladapt.judge.inlined import evaluated_inline
+
+        return evaluated_inline(request, progress, base)
     with ExitStack() as stack:
         return _Evaluation(request, stack, progress, draw or np.random.default_rng()).carried_out(base)
 
@@ -86,7 +103,7 @@ class _Evaluation:
     def __init__(self, request: Request, stack: ExitStack, progress: ProgressOf | None, draw: Draw) -> None:
         self._request, self._stack, self._progress, self._draw = request, stack, progress, draw
 
-    def carried_out(self, base: Outcome | None) -> Record:
+    def carried_out(self, base: Outcome | None) -> Evaluated:
         """Both passes."""
         request = self._request
         wants_base = base is None and request.with_base and bool(request.composed.names)
@@ -103,8 +120,10 @@ class _Evaluation:
             looks.base_nats = base.target_nats.astype(np.float64) if base else None
             outcome, twins = self._play(ADAPTED, seat, stream, looks)
         except ContractViolation as violation:
-            return broken_record(request, seat.ready, stream, violation, base, _checked(request, seat, None))
-        return finished_record(request, seat.ready, stream, outcome, base, _checked(request, seat, twins))
+            broken = broken_record(request, seat.ready, stream, violation, base, _checked(request, seat, None))
+            return Evaluated(broken, stream, base, None)
+        record = finished_record(request, seat.ready, stream, outcome, base, _checked(request, seat, twins))
+        return Evaluated(record, stream, base, outcome)
 
     def base_alone(self) -> Outcome:
         """The first pass only."""

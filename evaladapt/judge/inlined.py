@@ -11,10 +11,10 @@ from evaladapt.contract.composition import Composition
 from evaladapt.engine.setup import Setup
 from evaladapt.errors import ContractViolation
 from evaladapt.judge.charging import Progress
-from evaladapt.judge.evaluate import ADAPTED, BASE, broken_record, finished_record
+from evaladapt.judge.evaluate import ADAPTED, BASE, Evaluated, broken_record, finished_record
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.record import Checked, Record
+from evaladapt.judge.record import Checked
 from evaladapt.judge.request import Request
 from evaladapt.judge.snapshot import Journal
 from evaladapt.system.processes import ALONE, Processes
@@ -22,14 +22,14 @@ from evaladapt.system.processes import ALONE, Processes
 WHY = "run inside one process (--inline), where a strategy can reach the text"
 
 
-def evaluate_inline(
+def evaluated_inline(
     request: Request,
     progress: Callable[[str], Progress] | None = None,
     base: Outcome | None = None,
     *,
     processes: Processes = ALONE,
-) -> Record:
-    """As :func:`evaladapt.judge.evaluate.evaluate`, without players."""
+) -> Evaluated:
+    """As :func:`evaladapt.judge.evaluate.evaluated`, without players."""
     setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
     stream = request.open_text(setup.opened.tokenizer)
     ready: dict[str, Any] = {**setup.description(), "files": []}
@@ -61,5 +61,6 @@ def evaluate_inline(
             base = play(BASE, composition.base())
         outcome = play(ADAPTED, composition)
     except ContractViolation as violation:
-        return broken_record(request, ready, stream, violation, base, checked)
-    return finished_record(request, ready, stream, outcome, base, checked)
+        return Evaluated(broken_record(request, ready, stream, violation, base, checked), stream, base, None)
+    record = finished_record(request, ready, stream, outcome, base, checked)
+    return Evaluated(record, stream, base, outcome)

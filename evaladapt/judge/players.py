@@ -271,6 +271,7 @@ def _environment(recipe: Recipe) -> dict[str, str]:
         fixed["CUDA_VISIBLE_DEVICES"] = ""
     if recipe.processes > 1:
         passed |= {name: value for name, value in os.environ.items() if name in TO_MEET}
+        fixed["USE_LIBUV"] = "0"  # it would ask for io_uring, by which a process could do what its filter refuses
     return passed | threads | fixed
 
 

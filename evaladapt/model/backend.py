@@ -69,6 +69,14 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class TailBackend(Backend, Protocol):
+    """A model that need not work out the states of a row that nobody asks for; scoring uses it where it is offered."""
+
+    def hidden_from(self, tokens: Tensor, first: int) -> Tensor:
+        """``hidden(tokens)[:, first:]``, up to rounding: final states ``[B, S - first, D]`` of ``tokens [B, S]``."""
+
+
+@runtime_checkable
 class IncrementalBackend(Backend, Protocol):
     """A model that can continue rows it has read, which step mode uses where it is offered."""
 
@@ -107,9 +115,10 @@ def transformer_from_tensors(config: Mapping[str, Any], tensors: Mapping[str, Te
         model_config = ModelConfig.from_dict(config)
     except UsageError as error:
         raise ArtifactError(f"the model configuration cannot be used: {error}") from error
-    if len(tensors) < model_config.layers:
+    if len(tensors) < model_config.layers + model_config.mtp_heads:
         raise ArtifactError(
-            f"the model configuration says {model_config.layers} layers; there are {len(tensors)} tensors."
+            f"the model configuration says {model_config.layers} layers and {model_config.mtp_heads} heads for tokens"
+            f" ahead; there are {len(tensors)} tensors."
         )
     with torch.device("meta"):
         model = Transformer(model_config)

@@ -39,20 +39,23 @@ class Attention(nn.Module):
         cache: LayerCache | None = None,
         extra_values: Tensor | None = None,
         readable: Tensor | None = None,
+        first: int = 0,
     ) -> Tensor:
         """Attend within each row, and to what ``cache`` holds of it; ``extra_values [B, S, G Dh]`` join the values.
 
         ``readable [B, 1, S, S]`` bool keeps documents apart; without it a position reads all of its row before it.
+        Positions before ``first`` are read and get no result.
         """
-        q = rotate(norm(self._heads(F.linear(x, self.query))), table) * self.gain[:, None, None]
+        asking, angles = x[:, first:], RotaryTable(table.cos[first:], table.sin[first:])
+        q = rotate(norm(self._heads(F.linear(asking, self.query))), angles) * self.gain[:, None, None]
         k = rotate(norm(self._heads(F.linear(x, self.key))), table)
         projected = F.linear(x, self.value)
         v = own = self._heads(projected if extra_values is None else projected + extra_values)
         if cache is not None:
             k, v = cache.extend(k, v)
-        mixed = attend(q.to(v.dtype), k.to(v.dtype), v, readable)
+        mixed = attend(q.to(v.dtype), k.to(v.dtype), v, readable if readable is None else readable[:, :, first:])
         if self._excludes_own_value:
-            mixed = without_own_value(mixed, own)
+            mixed = without_own_value(mixed, own[:, :, first:])
         return F.linear(mixed.transpose(1, 2).flatten(2), self.out)
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -69,7 +72,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to every position by itself."""
-        return F.linear(F.leaky_relu(F.linear(x, self.up), MLP_SLOPE).square(), self.down)
+        bent = F.leaky_relu(F.linear(x, self.up), MLP_SLOPE)
+        return F.linear(bent * bent, self.down)  # on a CPU ``square`` takes several times as long
 
 
 class Block(nn.Module):
@@ -98,13 +102,14 @@ class Block(nn.Module):
         cache: LayerCache | None = None,
         extra_values: Tensor | None = None,
         readable: Tensor | None = None,
+        first: int = 0,
     ) -> Tensor:
-        """``x`` and ``embedded`` (the network's input) are ``[B, S, D]``."""
+        """``x`` and ``embedded`` (the network's input) are ``[B, S, D]``; returns positions ``first .. S-1``."""
         mixed = x if self.resid_mix is None else self.resid_mix[0] * x + self.resid_mix[1] * embedded
         read = self._norm(mixed)
-        attended: Tensor = self.attention(read, table, cache, extra_values, readable)
-        mixed = mixed + self.attn_scale * attended
-        transformed: Tensor = self.mlp(read if self._parallel else self._norm(mixed))
+        attended: Tensor = self.attention(read, table, cache, extra_values, readable, first)
+        mixed = mixed[:, first:] + self.attn_scale * attended
+        transformed: Tensor = self.mlp(read[:, first:] if self._parallel else self._norm(mixed))
         return mixed + self.mlp_scale * transformed
 
     def _norm(self, x: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from typing import Any
 from evaladapt.errors import UsageError, near_miss
 
 MAX_VOCABULARY = 65_536
+MAX_NUMBER = (1 << 31) - 1
+"""So that the size of a table is a 64-bit number."""
 MAX_LOOP_TIMES = 16
 """A bound on what a few bytes of metadata can make a reader compute."""
 MAY_BE_ZERO = (
@@ -173,6 +175,8 @@ def _check_number(name: str, value: object, *, whole: bool) -> None:
         return
     if not 0 < value < float("inf"):
         raise UsageError(f"model: {name} must be positive and finite, not {value!r}.")
+    if value > MAX_NUMBER:
+        raise UsageError(f"model: {name} is {value:,}; at most {MAX_NUMBER:,}.")
 
 
 def _check_switch(name: str, value: object) -> None:

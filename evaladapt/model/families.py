@@ -2,8 +2,8 @@
 
 A *reference* is a path, the name of an artifact that ships, or ``family:where`` (``hf:FOLDER``, ``golf:FILE``,
 ``python:module:function``). Families are found by entry point, ours like a stranger's; this module imports neither a
-family that is not needed nor torch. What a family must offer is :class:`ModelFamily`; what comes of it is an
-:class:`OpenedModel`, and from there on a model is a model.
+family that is not needed nor torch. What a family must offer is :class:`~evaladapt.model.family.ModelFamily`; what
+comes of it is an :class:`OpenedModel`, and from there on a model is a model.
 
 Opening runs the family's code. Where that must not happen (the process that holds the text), :func:`tokenizer_is_ours`
 and :func:`open_tokenizer` serve: they import families of this distribution only.
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from evaladapt.errors import EvaladaptError, ModelError, PluginError, near_miss
+from evaladapt.model.family import FAMILY_PARTS, ModelFamily, Opened, Placed, path_placed
 from evaladapt.system import entry_points
 from evaladapt.system.entry_points import Listing
 
@@ -30,51 +31,6 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "evaladapt.models"
 SEE = "See: evaladapt models list"
-FAMILY_PARTS = ("summary", "wants", "tokenizer_is_ours", "claims", "open", "open_tokenizer")
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What a family returns: the model in evaluation mode on its device, its tokenizer, and every file it read."""
-
-    backend: Backend
-    tokenizer: Tokenizer
-    files: Sequence[Path]
-
-
-class ModelFamily(Protocol):
-    """One kind of model. An entry point of the group ``evaladapt.models`` names a class, built without arguments.
-
-    Its module must not import torch or another heavy package at import; ``open`` may.
-    """
-
-    @property
-    def summary(self) -> str:
-        """One line for ``evaladapt models list``."""
-
-    @property
-    def wants(self) -> str:
-        """What ``where`` has to be, as in ``a folder with config.json and *.safetensors``; for messages."""
-
-    @property
-    def tokenizer_is_ours(self) -> bool:
-        """Whether :meth:`open_tokenizer` runs only evaladapt's code and that of well-kept tokenizer libraries.
-
-        Believed of families that come with evaladapt. Any other's tokenizer is opened beside its model.
-        """
-
-    def claims(self, where: str) -> bool:
-        """Whether a bare path or name is this family's. Looks at names, and at most at a file's first bytes."""
-
-    def open(self, where: str, device: torch.device) -> Opened:
-        """Read everything: weights in memory of their own (no file stays open or mapped), one forward pass made.
-
-        Raises:
-            EvaladaptError: it cannot be opened; the message begins with the path.
-        """
-
-    def open_tokenizer(self, where: str) -> Tokenizer:
-        """The tokenizer alone; equal to that of :meth:`open`."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +113,21 @@ def open_tokenizer(reference: str) -> Tokenizer:
     return found.family.open_tokenizer(found.where)
 
 
+def placed(reference: str) -> Placed:
+    """A reference for a process in another folder, and what that process has to be allowed to read.
+
+    Runs no stranger's code: of a stranger's reference it is taken that the part behind the family's name is a path.
+    """
+    found = _resolve(reference, strangers=False)
+    if found is None:
+        prefix, colon, where = reference.partition(":")
+        is_named = bool(colon) and any(listing.alias == prefix for listing in installed())
+        place = path_placed(where if is_named else reference)
+        return Placed(f"{prefix}:{place.where}" if is_named else place.where, place.reads)
+    place = found.family.placed(found.where)
+    return Placed(f"{found.name}:{place.where}", place.reads)
+
+
 def find_family(reference: str) -> Found:
     """The family of a reference. A bare path is offered to our families first and to strangers' after that.
 
@@ -193,7 +164,7 @@ def load(listing: Listing) -> ModelFamily:
         ) from error
     missing = [part for part in FAMILY_PARTS if not hasattr(family, part)]
     if missing:
-        raise PluginError(f"{broken}: it lacks {', '.join(missing)} of evaladapt.model.families.ModelFamily")
+        raise PluginError(f"{broken}: it lacks {', '.join(missing)} of evaladapt.model.family.ModelFamily")
     return family
 
 

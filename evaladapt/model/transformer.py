@@ -70,6 +70,10 @@ class Transformer(nn.Module):
         readable = own_document(tokens, self.config.bos_id) if documents_apart else None
         return self._states(tokens, self._positions(tokens.shape[1], tokens.device), None, readable)
 
+    def hidden_from(self, tokens: Tensor, first: int) -> Tensor:
+        """``hidden(tokens)[:, first:]``: in the last layer, earlier positions are read and not worked out."""
+        return self._states(tokens, self._positions(tokens.shape[1], tokens.device), None, first=first)
+
     def start_cache(self, rows: int, width: int) -> Cache:
         """An empty cache for ``rows`` rows of at most ``width`` tokens."""
         return empty_cache(self.config, rows, width, self.embedding)
@@ -99,16 +103,24 @@ class Transformer(nn.Module):
         return self.head(self.hidden(tokens))
 
     def _states(
-        self, tokens: Tensor, table: RotaryTable, cache: Cache | None, readable: Tensor | None = None
+        self,
+        tokens: Tensor,
+        table: RotaryTable,
+        cache: Cache | None,
+        readable: Tensor | None = None,
+        first: int = 0,
     ) -> Tensor:
+        """Normalised final states of the positions from ``first`` on."""
         x = embedded = self._embedded(tokens, cache)
         extra_values: dict[int, Tensor] = self.value_embedding(tokens) if self.value_embedding else {}
         kept: list[Tensor] = []
+        last = len(self.config.layer_order) - 1
         for place, layer in enumerate(self.config.layer_order):
             if self.skips:
                 x = self.skips.before(place, x, kept)
             held = cache.places[place] if cache else None
-            x = self.blocks[layer](x, embedded, table, held, extra_values.get(layer), readable)
+            wanted = first if place == last else 0
+            x = self.blocks[layer](x, embedded, table, held, extra_values.get(layer), readable, wanted)
             if self.skips:
                 self.skips.after(place, x, kept)
         return norm(x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -68,29 +69,37 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_regular(path: Path, most_bytes: int) -> bytes:
-    """All bytes of a regular file of at most ``most_bytes``.
+class FileTooLarge(DataError):
+    """A file has more bytes than are read of its kind."""
+
+
+def read_regular(path: str | Path, most_bytes: int) -> bytes:
+    """All bytes of a regular file of at most ``most_bytes``. Nothing else is waited for.
 
     Raises:
-        DataError: it cannot be read, is something else (a folder, a pipe, a device), or is longer.
+        FileTooLarge: it is longer; it is not read.
+        DataError: it cannot be opened, or is something else: a folder, a pipe, a device.
     """
     try:
-        if not path.is_file():
-            raise DataError(f"Cannot read {path}: {_what_else(path)}.")
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            content = file.read(most_bytes + 1) if size <= most_bytes else b""
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {_reason(error)}.") from error
-    if max(size, len(content)) > most_bytes:
-        raise DataError(f"{path} has {size:,} bytes; at most {most_bytes:,} are read of such a file.")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise DataError(f"{str(path)!r} cannot be opened: {_reason(error)}.") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise DataError(f"{path} is not a regular file but {_kind(status.st_mode)}.")
+    with os.fdopen(descriptor, "rb") as file:
+        # Some files, of /proc for one, have no size and yet something in them.
+        content = file.read(most_bytes + 1) if status.st_size <= most_bytes else b""
+    size = max(status.st_size, len(content))
+    if size > most_bytes:
+        raise FileTooLarge(f"{path} has {size:,} bytes; the limit is {most_bytes:,}.")
     return content
 
 
-def _what_else(path: Path) -> str:
-    kinds = {Path.is_dir: "it is a folder", Path.is_fifo: "it is a pipe; save its content in a file"}
-    found = next((name for is_kind, name in kinds.items() if is_kind(path)), None)
-    return found or ("it is a device" if path.exists() else "there is no such file")
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe; save its content in a file"}
+    return next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device or a socket")
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ from torch.func import functional_call
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.trial import first_changed, trial_texts
 from evaladapt.errors import EvaladaptError
-from evaladapt.model.backend import Backend, IncrementalBackend, roles_of
+from evaladapt.model.backend import Backend, IncrementalBackend, TailBackend, roles_of
 from evaladapt.model.families import open_model
 from evaladapt.model.roles import BIAS, EMBEDDING, HEAD, OTHER
 
@@ -79,7 +79,7 @@ def _complaints_of_runs(model: Backend, seed: int, length: int) -> list[str]:
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device)
     complaints: list[str] = []
     checks: tuple[Callable[[Backend, Tensor], Complaints], ...] = (
-        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _cache, _roles, _gradients,
+        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _tail, _cache, _roles, _gradients,
     )  # fmt: skip
     for check in checks:
         try:
@@ -154,6 +154,18 @@ def _shorter_rows(model: Backend, tokens: Tensor) -> Complaints:
     apart = _apart(model.hidden(tokens[:1, :short]), model.hidden(tokens)[:1, :short])
     if apart > CACHE_AGREES:
         yield f"the states of a row depend on how long it is (by {apart:.2g} of the largest)"
+
+
+@torch.no_grad()
+def _tail(model: Backend, tokens: Tensor) -> Complaints:
+    if not isinstance(model, TailBackend):
+        return
+    expected = model.hidden(tokens)
+    for first in sorted({0, tokens.shape[1] // 2, tokens.shape[1] - 1}):
+        tail, wanted = model.hidden_from(tokens, first), expected[:, first:]
+        if tail.shape != wanted.shape or _apart(tail, wanted) > CACHE_AGREES:
+            yield f"hidden_from(tokens, {first}) is not hidden(tokens)[:, {first}:]"
+            return
 
 
 @torch.no_grad()

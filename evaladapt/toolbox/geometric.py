@@ -44,7 +44,7 @@ class Local:
     @classmethod
     def unpacked(cls, row: Tensor, experts: int) -> Local:
         """One target's, from its packed row; without the leading dimension."""
-        features, exponents, mean, covariance = row.split([FEATURES, experts, experts, experts * experts])
+        features, exponents, mean, covariance = torch.split(row, [FEATURES, experts, experts, experts * experts])
         return cls(features, exponents, mean, covariance.view(experts, experts))
 
 

@@ -53,7 +53,8 @@ def read_tensors(path: Path) -> NamedTensors:
             metadata = file.metadata() or {}
             if METADATA_KEY not in metadata or SEAL_NAME in file.keys():  # noqa: SIM118 (not a mapping)
                 raise foreign_weights(path, sealed=SEAL_NAME in file.keys())  # noqa: SIM118
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Cloned, because they are mapped: a file that is cut short later would end the process.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         facts = parse_json(metadata[METADATA_KEY], "its description", LIMITS)
     except (safetensors.SafetensorError, OSError, Malformed) as error:
         raise damaged(path, str(error)) from error

@@ -228,7 +228,9 @@ class Trainer:
         means = {name: mean.cpu() for name, mean in for_scoring(self._average.means).items()}
         if self._leads:
             facts = {**self._job.identity, "model": self._job.model.for_scoring().to_dict(), **story}
-            write_tensors(path, NamedTensors(means, {**facts, "torch": torch.__version__}))
+            write_tensors(
+                path, NamedTensors(means, {**facts, "torch": torch.__version__, "threads": torch.get_num_threads()})
+            )
         return TrainResult(path, position.step, tokens, position.seconds, figures)
 
     def _save_checkpoint(self) -> None:

@@ -1,20 +1,24 @@
-"""Artifacts: the models that evaladapt trains and packs, one ``.eva`` file each."""
+"""Artifacts: the models that evaladapt trains, and those of any family that it packs, one ``.eva`` file each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from evaladapt.artifact import find_artifact, read_artifact, read_tokenizer, shipped_artifacts
-from evaladapt.errors import ArtifactError, DataError
-from evaladapt.model.families import Opened
+from evaladapt.artifact import find_artifact, open_artifact, read_artifact, shipped_artifacts, tokenizer_in
+from evaladapt.errors import ArtifactError, EvaladaptError
+from evaladapt.model import families
+from evaladapt.model.family import Opened, PackableFamily, Placed, path_placed
 
 if TYPE_CHECKING:
     import torch
 
-    from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+    from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.model.backend import Backend
 
 SUFFIX = ".eva"
+FAMILY = "family"
 HEADER_AT, HEADER_LOOKED_AT = 8, 64
 
 
@@ -29,34 +33,67 @@ class EvaFamily:
         """A shipped name, the suffix whether the file is there or not, or a safetensors file of our writing."""
         return where in shipped_artifacts() or where.endswith(SUFFIX) or _is_sealed(Path(where))
 
+    def placed(self, where: str) -> Placed:
+        """The file, also of one that ships."""
+        return path_placed(str(shipped_artifacts().get(where, where)))
+
     def open(self, where: str, device: torch.device) -> Opened:
-        """The transformer with the artifact's weights, and the tokenizer inside."""
+        """The artifact's weights in the network of the family that it was packed from, and the tokenizer inside."""
         from evaladapt.model.backend import transformer_from_tensors
 
         artifact = read_artifact(find_artifact(where))
-        tokenizer = _tokenizer(artifact.path, artifact.tokenizer_model)
-        model = transformer_from_tensors(artifact.model_config, artifact.tensors)
+        path, config = artifact.path, artifact.model_config
+        family = _family(path, config)
+        tokenizer = _tokenizer(path, config, family, artifact.tokenizer_model)
+        try:
+            model = family.thaw(config, artifact.tensors) if family else None
+        except EvaladaptError as error:
+            raise ArtifactError(f"{path}: {error}") from error
+        if model is None:
+            model = transformer_from_tensors(config, artifact.tensors).eval()
         if model.vocab_size != tokenizer.vocab_size:
             raise ArtifactError(
-                f"{artifact.path}: the model predicts {model.vocab_size} tokens and the tokenizer inside has"
+                f"{path}: the model predicts {model.vocab_size} tokens and the tokenizer inside has"
                 f" {tokenizer.vocab_size} pieces: they do not belong together. Pack the model with the tokenizer it was"
                 " trained with: evaladapt pack CHECKPOINT --tokenizer FILE --out MODEL.eva"
             )
-        return Opened(model.to(device).eval(), tokenizer, (artifact.path,))
+        return Opened(_on(model, device), tokenizer, (path,))
 
-    def open_tokenizer(self, where: str) -> SentencePieceTokenizer:
+    def open_tokenizer(self, where: str) -> Tokenizer:
         """The tokenizer inside; weights are checked and not decoded, and torch is not imported."""
-        path = find_artifact(where)
-        return _tokenizer(path, read_tokenizer(path))
+        file = open_artifact(find_artifact(where))
+        config = file.manifest.model
+        family = _family(file.path, config)
+        if family and not families.tokenizer_is_ours(f"{config[FAMILY]}:"):
+            raise ArtifactError(f"{file.path}: the tokenizer inside is read by a stranger's code, beside its model.")
+        return _tokenizer(file.path, config, family, tokenizer_in(file))
 
 
-def _tokenizer(path: Path, model: bytes) -> SentencePieceTokenizer:
+def _family(path: Path, config: Mapping[str, Any]) -> PackableFamily | None:
+    """The family that a packed model came from; None for evaladapt's own transformer."""
+    if FAMILY not in config:
+        return None
+    try:
+        family = families.load(families.named(str(config[FAMILY])))
+    except EvaladaptError as error:
+        raise ArtifactError(f"{path} holds a model of another family: {error}") from error
+    if not isinstance(family, PackableFamily):
+        raise ArtifactError(f"{path}: the installed family {config[FAMILY]!r} cannot put a packed model together.")
+    return family
+
+
+def _tokenizer(path: Path, config: Mapping[str, Any], family: PackableFamily | None, content: bytes) -> Tokenizer:
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 
     try:
-        return SentencePieceTokenizer(model)
-    except DataError as error:
+        return family.thaw_tokenizer(config, content) if family else SentencePieceTokenizer(content)
+    except EvaladaptError as error:
         raise ArtifactError(f"{path}: the tokenizer inside cannot be used: {error}") from error
+
+
+def _on(model: Backend, device: torch.device) -> Backend:
+    moved: Backend = model.to(device)  # type: ignore[attr-defined]
+    return moved
 
 
 def _is_sealed(path: Path) -> bool:

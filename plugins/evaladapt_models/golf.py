@@ -13,20 +13,24 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.errors import DataError, ModelError, near_miss
-from evaladapt.model.families import Opened
+from evaladapt.model.family import FrozenModel, Opened, Placed
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+    from evaladapt.model.backend import Backend
 
 SUFFIXES = (".pt", ".ptz")
+CONSTANTS = ("context", "rope_base", "logit_softcap")
+"""What a checkpoint does not say."""
 QUANTISED = "int8_clean_per_row_v1"
 MOST_BYTES = 4_000_000_000
 """Of what a compressed checkpoint may become."""
@@ -55,6 +59,15 @@ class GolfFamily:
         path = _given(where).path
         return path.suffix in SUFFIXES and path.is_file()
 
+    def placed(self, where: str) -> Placed:
+        """The checkpoint and its tokenizer, found now and named."""
+        given = _given(where)
+        if not given.path.exists():
+            return Placed(where, ())
+        files = (given.path.resolve(), _tokenizer_path(given).resolve())
+        others = [one for one in where.split(",")[1:] if not one.startswith("tokenizer=")]
+        return Placed(",".join([str(files[0]), *others, f"tokenizer={files[1]}"]), files)
+
     def open(self, where: str, device: torch.device) -> Opened:
         """The network in float32."""
         from evaladapt_models.golf_model import golf_model
@@ -70,6 +83,35 @@ class GolfFamily:
     def open_tokenizer(self, where: str) -> SentencePieceTokenizer:
         """The sentencepiece model alone."""
         return _tokenizer(_given(where))[1]
+
+    def freeze(self, opened: Opened) -> FrozenModel:
+        """The weights, and what they do not say."""
+        from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+        from evaladapt_models.golf_model import GolfModel
+
+        model, tokenizer = opened.backend, opened.tokenizer
+        assert isinstance(model, GolfModel)
+        assert isinstance(tokenizer, SentencePieceTokenizer)
+        config = {name: getattr(model.shape, name) for name in CONSTANTS}
+        return FrozenModel({"family": "golf", **config}, dict(model.named_parameters()), tokenizer.model_bytes)
+
+    def thaw(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Backend:
+        """The network of these weights."""
+        from evaladapt_models.golf_model import golf_model
+
+        if set(config) != {"family", *CONSTANTS} or not all(_is_size(config[name]) for name in CONSTANTS):
+            raise ModelError(f"its configuration is not {', '.join(CONSTANTS)}, each above 0.")
+        return golf_model(tensors, int(config["context"]), config["rope_base"], config["logit_softcap"]).eval()
+
+    def thaw_tokenizer(self, config: Mapping[str, Any], content: bytes) -> SentencePieceTokenizer:
+        """A sentencepiece model."""
+        from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+
+        return SentencePieceTokenizer(content)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _given(where: str) -> Given:
@@ -92,6 +134,14 @@ def _given(where: str) -> Given:
 def _tokenizer(given: Given) -> tuple[Path, SentencePieceTokenizer]:
     from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 
+    path = _tokenizer_path(given)
+    try:
+        return path, SentencePieceTokenizer.load(path)
+    except DataError as error:
+        raise ModelError(f"golf:{given.path}: {error}") from error
+
+
+def _tokenizer_path(given: Given) -> Path:
     if not given.path.is_file():
         raise ModelError(f"{given.path}: there is no such file.")
     beside = [Path(given.tokenizer).expanduser()] if given.tokenizer else sorted(given.path.parent.glob("*.model"))
@@ -101,10 +151,7 @@ def _tokenizer(given: Given) -> tuple[Path, SentencePieceTokenizer]:
             f"{given.path}: {found} beside it, and a checkpoint does not hold its tokenizer. Name the one of its"
             f" training: golf:{given.path},tokenizer=FILE"
         )
-    try:
-        return beside[0], SentencePieceTokenizer.load(beside[0])
-    except DataError as error:
-        raise ModelError(f"golf:{given.path}: {error}") from error
+    return beside[0]
 
 
 def _weights(path: Path) -> dict[str, Tensor]:

@@ -13,18 +13,21 @@ Needs the extra: pip install "evaladapt[hf]"
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.errors import DataError, EvaladaptError, ModelError
-from evaladapt.model.families import Opened
+from evaladapt.model.family import FrozenModel, Opened, Placed, path_placed
 from evaladapt.system.strict_json import read_json
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from evaladapt.data.tokenizer import Tokenizer
+    from evaladapt.model.backend import Backend
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG, SENTENCEPIECE = (
     "config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
@@ -44,6 +47,10 @@ class HuggingFaceFamily:
         """A folder with a configuration, or a GGUF file by its name."""
         path = Path(where)
         return (path / CONFIG).is_file() or (path.suffix.lower() == GGUF and path.is_file())
+
+    def placed(self, where: str) -> Placed:
+        """The folder or the file."""
+        return path_placed(where)
 
     def open(self, where: str, device: torch.device) -> Opened:
         """The model, and every file it was read from."""
@@ -68,6 +75,41 @@ class HuggingFaceFamily:
             return self._tokenizer(source)
         except EvaladaptError as error:
             raise ModelError(f"{source.path}: {error}") from error
+
+    def freeze(self, opened: Opened) -> FrozenModel:
+        """transformers' configuration, the weights, and the tokenizer's file."""
+        from evaladapt.data.tokenizers.huggingface import HuggingFaceTokenizer
+        from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+        from evaladapt_models import hf_backend
+
+        tokenizer, model = opened.tokenizer, opened.backend
+        assert isinstance(model, hf_backend.CausalLM)
+        if isinstance(tokenizer, HuggingFaceTokenizer):
+            content, opening = tokenizer.content, tokenizer.bos_id
+        else:
+            assert isinstance(tokenizer, SentencePieceTokenizer)
+            content, opening = tokenizer.model_bytes, None
+        config = {"family": "hf", "config": hf_backend.configuration(model), "bos_id": opening}
+        config |= {"vocab_size": tokenizer.vocab_size}
+        return FrozenModel(config, dict(model.named_parameters()), content)
+
+    def thaw(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Backend:
+        """The network that the configuration describes, with these weights."""
+        try:
+            from evaladapt_models import hf_backend
+        except ImportError as error:
+            raise _extra_is_missing("the model inside", error) from None
+        return hf_backend.built(config.get("config"), tensors)
+
+    def thaw_tokenizer(self, config: Mapping[str, Any], content: bytes) -> Tokenizer:
+        """A tokenizer.json, or a sentencepiece model where no id for the opening was packed."""
+        if config.get("bos_id") is None:
+            from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
+
+            return SentencePieceTokenizer(content)
+        from evaladapt.data.tokenizers.huggingface import HuggingFaceTokenizer
+
+        return HuggingFaceTokenizer(content, int(config["bos_id"]), int(config["vocab_size"]))
 
     def _tokenizer(self, source: Source) -> Tokenizer:
         return _of_gguf(source) if source.gguf else _of_folder(source.folder)

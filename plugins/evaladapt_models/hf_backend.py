@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.pytorch_utils import Conv1D
 
 from evaladapt.errors import ModelError, UsageError
 from evaladapt.model.roles import POSITION, WeightRole, of_role, roles_from_names
 
+PREFIX = "lm."
+OF_THE_MACHINE = ("_name_or_path", "transformers_version", "dtype", "architectures")
 TRIED_ROWS, TRIED_TOKENS = 2, 24
 LOGITS_AGREE = 1e-5
 """Largest difference between head(hidden) and the model's own logits, relative to the largest logit."""
@@ -120,10 +124,7 @@ def open_backend(folder: Path, gguf: str | None, device: torch.device) -> Causal
     """
     with _quiet():
         lm = _loaded(folder, gguf)
-    for module in list(lm.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, Conv1D):
-                setattr(module, name, _as_linear(child))
+    _with_linear(lm)
     for tensor in [*lm.parameters(), *lm.buffers()]:
         tensor.data = tensor.data.clone()  # what was read may still be a view of the file
     return tried(lm.requires_grad_(False).to(device).eval())
@@ -149,6 +150,53 @@ def tried(lm: Any) -> CausalLM:
                 " python:FILE.py:FUNCTION"
             )
         return model if _continues(model, tokens, states) else CausalLM(lm)
+
+
+def configuration(model: CausalLM) -> dict[str, Any]:
+    """transformers' configuration as plain JSON values, of the model and of nothing else."""
+    config: dict[str, Any] = json.loads(model.lm.config.to_json_string(use_diff=False))
+    return {key: value for key, value in config.items() if key not in OF_THE_MACHINE}
+
+
+def built(config: Any, tensors: Mapping[str, Tensor]) -> CausalLM:
+    """The model of a packed configuration with these weights, tried like any other.
+
+    Raises:
+        ModelError: the configuration is none, or names and shapes are not those of its model.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise ModelError("the artifact's configuration is none of transformers.")
+    try:
+        read = AutoConfig.for_model(**config)
+        if int(read.get_text_config().num_hidden_layers) > len(tensors):
+            raise ModelError("the configuration has more layers than there are weights.")
+        with torch.device("meta"):
+            _refuse_others(_empty(read), tensors)
+        with _quiet():
+            lm = _empty(read)
+    except ModelError:
+        raise
+    except Exception as error:  # a stranger's configuration may make a class raise anything
+        raise ModelError(f"transformers cannot build the model: {_first_line(error)}") from error
+    own = {name.removeprefix(PREFIX): weight.to(torch.float32) for name, weight in tensors.items()}
+    lm.load_state_dict(own, strict=False, assign=True)
+    lm.tie_weights()
+    if getattr(read.get_text_config(), "attn_logit_softcapping", None) is not None:
+        lm.set_attn_implementation("eager")
+    return tried(lm.requires_grad_(False).eval())
+
+
+def _empty(config: Any) -> Any:
+    return _with_linear(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
+
+
+def _refuse_others(lm: Any, tensors: Mapping[str, Tensor]) -> None:
+    expected = {PREFIX + name: weight.shape for name, weight in lm.named_parameters()}
+    for name in sorted(set(expected) ^ set(tensors)):
+        raise ModelError(f"tensor {name!r} {'is missing' if name in expected else 'is not part of this model'}.")
+    for name, shape in expected.items():
+        if tensors[name].shape != shape:
+            raise ModelError(f"tensor {name!r} has shape {list(tensors[name].shape)}, not {list(shape)}.")
 
 
 def gguf_tokenizer(folder: Path, name: str) -> tuple[bytes, int | None]:
@@ -196,6 +244,14 @@ def _agree(found: Tensor, own: Tensor, share: float) -> bool:
     return bool(((found - own).abs().max() <= share * own.abs().max().clamp(min=1.0)).item())
 
 
+def _with_linear(lm: Any) -> Any:
+    for module in list(lm.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Conv1D):
+                setattr(module, name, _as_linear(child))
+    return lm
+
+
 def _as_linear(conv: Conv1D) -> nn.Linear:
     """GPT-2 keeps its matrices as [in, out]; everybody else, and whoever adapts them, as [out, in]."""
     columns, rows = conv.weight.shape
@@ -215,7 +271,8 @@ def _quiet() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
         logging.set_verbosity(before)
         if bars:

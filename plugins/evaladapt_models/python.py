@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaladapt.errors import EvaladaptError, ModelError
-from evaladapt.model.families import Opened
+from evaladapt.model.family import Opened, Placed
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +45,14 @@ class PythonFamily:
     def claims(self, where: str) -> bool:
         """Never: code is run only where it is named as such."""
         return False
+
+    def placed(self, where: str) -> Placed:
+        """The function's file, and its folder with what stands beside it; a module is found as Python finds it."""
+        place, _, name = where.rpartition(":")
+        path = Path(place).expanduser()
+        if not place.endswith(".py") or not path.is_file():
+            return Placed(where, ())
+        return Placed(f"{path.resolve()}:{name}", (path.resolve().parent,))
 
     def open(self, where: str, device: torch.device) -> Opened:
         """Call the function."""

@@ -44,35 +44,8 @@ def matrix(entry: dict, data: bytes, scales: list[float]) -> list[float]:
     columns = math.prod(shape) // height
     if entry["quantizer"] == "int-matrix@1":
         scales = scales * height
-    if entry["coder"] == "lzma@1":
-        symbols = unpack_lzma(data)
-    else:
-        read_symbols = range_symbols if entry["coder"] == "range@1" else bell_symbols
-        symbols = read_symbols(data, height, columns, top)
+    symbols = unpack_lzma(data) if entry["coder"] == "lzma@1" else bell_symbols(data, height, columns, top)
     return [(s - top) * scales[i // columns] * 2.0 ** entry["exponent"] for i, s in enumerate(symbols)]
-
-
-def range_symbols(data: bytes, height: int, width: int, top: int) -> list[int]:
-    classes, symmetric, rest = data[0], data[1], data[2:]
-    thresholds, rest = rest[: classes - 1], rest[classes - 1 :]
-    levels = []
-    if classes > 1:
-        levels, rest = [rest[:16], rest[16:32]], rest[32:]
-    size = top + 1 if symmetric else 2 * top + 1
-    tables, rest = [rest[size * k : size * (k + 1)] for k in range(classes)], rest[size * classes :]
-    coder = RangeDecoder(rest)
-    down, across = [0] * height, [0] * width
-    if classes > 1:
-        down = [coder.symbol(frequencies(levels[0])) for _ in range(height)]
-        across = [coder.symbol(frequencies(levels[1])) for _ in range(width)]
-    symbols = [0] * (height * width)
-    for index, table in enumerate(tables):
-        counts = frequencies(table + table[-2::-1] if symmetric else table)
-        for at in range(len(symbols)):
-            level = down[at // width] + across[at % width]
-            if sum(threshold <= level for threshold in thresholds) == index:
-                symbols[at] = coder.symbol(counts)
-    return symbols
 
 
 def frequencies(table: bytes) -> list[int]:

@@ -104,6 +104,8 @@ def test_another_tokenizer_is_refused(training, tmp_path, capsys):
 FOREIGN_MODELS = {
     "no layers": ({"layers": -1}, "layers must be positive"),
     "more layers than tensors": ({"layers": 10**9}, "layers"),
+    "a table without end": ({"bigram_buckets": 10**30}, "at most 2,147,483,647"),
+    "more heads than tensors": ({"context": 10**7, "mtp_heads": 10**7 - 1}, "9999999 heads"),
     "another width": ({"width": 64}, "has shape"),
     "an unknown feature": ({"brains": 1}, "unknown option 'brains'"),
 }
@@ -132,6 +134,13 @@ def test_what_an_artifact_says_of_itself_is_nothing_that_a_terminal_obeys(traini
     shown = capsys.readouterr().out
     assert "here\\x1b]0;title\\x07\\u202e" in shown
     assert all(line.isprintable() for line in shown.splitlines())
+
+
+def test_errors_hold_nothing_that_a_terminal_obeys(tmp_path, capsys):
+    assert run("artifact", "show", tmp_path / "\x1b[2Jevil\u202e.eva") == 5
+    told = capsys.readouterr().err
+    assert "\\x1b[2Jevil" in told
+    assert told.rstrip("\n").isprintable()
 
 
 def test_a_training_that_is_not_there(tmp_path, capsys):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaladapt.artifact import ArtifactTooLarge, QuantisationPlan, write_artifact
+from evaladapt.artifact import ArtifactTooLarge, QuantisationPlan, fit, write_artifact
 from evaladapt.artifact.fit import CLOSE_ENOUGH, fit_plan
 from evaladapt.artifact.quantize import largest_code
 from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact
@@ -29,7 +29,7 @@ def size(plan):
 def fitted(share, sensitivity=None):
     """The plan for a share of the default plan's bytes, and that number of bytes."""
     limit = int(share * size(QuantisationPlan()))
-    return fit_plan(content(), QuantisationPlan(), limit, sensitivity), limit
+    return fit_plan(content(), QuantisationPlan(), limit, sensitivity).plan, limit
 
 
 def step(plan, name):
@@ -48,12 +48,12 @@ def test_the_limit_is_kept_with_gptq(tmp_path):
     inputs = generator.standard_normal((200, 64)) @ generator.standard_normal((64, 64))
     hessians = {"even": inputs.T @ inputs, "spiky": inputs.T @ inputs}
     limit = int(0.8 * size(QuantisationPlan()))
-    plan = fit_plan(content(hessians), QuantisationPlan(), limit)
+    plan = fit_plan(content(hessians), QuantisationPlan(), limit).plan
     assert write_artifact(tmp_path / "m.eva", {}, weights(), b"t", {}, plan, limit, hessians).bytes <= limit
 
 
 def test_a_limit_beyond_every_need_stops_at_the_steps_of_eight_bits():
-    plan = fit_plan(content(), QuantisationPlan(), 10**9)
+    plan = fit_plan(content(), QuantisationPlan(), 10**9).plan
     assert size(plan) < 10**5
     for name in plan.grids:
         deviation = float(weights()[name].square().mean().sqrt())
@@ -108,9 +108,22 @@ def test_the_damage_is_near_the_least_there_is():
 def test_weights_of_zeros_fit():
     tensors = {"zeros": np.zeros((80, 80), np.float32), "even": weights()["even"].numpy()}
     empty = ArtifactContent({}, tensors, b"t", {})
-    assert len(build_artifact(empty, fit_plan(empty, QuantisationPlan(), 6000))) <= 6000
+    assert len(fit_plan(empty, QuantisationPlan(), 6000).data) <= 6000
 
 
 def test_what_cannot_fit_is_refused():
     with pytest.raises(ArtifactTooLarge, match="does not fit 5,000 bytes: with 4 bits"):
         fit_plan(content(), QuantisationPlan(), 5000)
+
+
+def test_the_bytes_are_those_of_the_plan_and_nothing_is_built_twice(monkeypatch):
+    built = []
+
+    def counted(*arguments):
+        built.append(build_artifact(*arguments))
+        return built[-1]
+
+    monkeypatch.setattr(fit, "build_artifact", counted)
+    fitted = fit_plan(content(), QuantisationPlan(), 9000)
+    assert fitted.data == build_artifact(content(), fitted.plan)
+    assert any(fitted.data is one for one in built)

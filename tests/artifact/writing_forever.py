@@ -16,7 +16,7 @@ def contents() -> list[bytes]:
     files = []
     for seed in (0, 1):
         weights = np.random.default_rng(seed).standard_normal((512, 1024)).astype(np.float32)
-        plan = QuantisationPlan(matrix_bits=8, coders=("range@1",))
+        plan = QuantisationPlan(matrix_bits=8, coders=("range@2",))
         files.append(build_artifact(ArtifactContent({}, {"w": weights}, b"t", {"seed": seed}), plan))
     return files
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from evaladapt.audit.rehearsal import CannotRehearse, rewritten_in_place
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaladapt.audit.rehearsal import CannotRehearse, rewritten_in_place
 from evaladapt.audit.text import copy_of, others, plain_text, rewritten
 from tests.tiny import BOS, random_stream, stream_of
 

@@ -83,6 +83,7 @@ def test_names_that_a_terminal_would_obey_are_spelled_out(
     assert invoke(["run", str(tiny_artifact), "--data", str(path), *options]) == 0
     captured = capsys.readouterr()
     assert "a\\x1b[31m.jsonl: 1 empty documents" in captured.err
+    assert json.loads(captured.out)["data"]["name"] == "a\\x1b[31m.jsonl"
     assert invoke(["data", "overlap", str(tmp_path), str(path)]) == 5
     assert invoke(["run", str(tiny_artifact), "--data", str(path), "--text-field", "\x1b]0;x\x07", *options]) == 5
     assert invoke(["run", str(tiny_artifact), "--data", f"{path}.gone"]) == 5

@@ -112,6 +112,33 @@ def test_split_texts_join_to_the_tidied_text(plan: Plan, tmp_path: Path) -> None
     assert manifest["splits"]["val"]["documents"] == 0
 
 
+def test_a_text_of_one_line_is_split_and_no_advice_goes_in_circles(plan: Plan, tmp_path: Path) -> None:
+    source = tmp_path / "one.txt"
+    source.write_text(" ".join(f"word{number}" for number in range(3000)))
+    plan = replace(plan, inputs=(source,), split_chars=200)
+    assert prepare(plan)["splits"]["val"]["documents"] > 5
+    source.write_text("words and " * 2000)
+    with pytest.raises(
+        DataError, match=r"smallest of 1 different documents has 200\. Raise --val-fraction, give more text"
+    ):
+        prepare(replace(plan, out=tmp_path / "again"))
+
+
+def test_empty_documents_are_counted(plan: Plan) -> None:
+    plan.inputs[0].write_text(plan.inputs[0].read_text() + '{"text": ""}\n')
+    assert prepare(plan)["left_out"]["empty"] == 1
+
+
+def test_standard_input_and_named_fields(plan: Plan, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="its manifest names them"):
+        prepare(replace(plan, inputs=(Path("-"),)))
+    source = tmp_path / "body.ndjson"
+    source.write_text("".join(json.dumps({"body": f"number {number}"}) + "\n" for number in range(40)))
+    manifest = prepare(replace(plan, inputs=(source,), text_field="body"))
+    assert manifest["options"]["text_field"] == "body"
+    assert manifest["sources"][0]["documents"] == 40
+
+
 def test_pieces_of_a_text_are_not_held_out(plan: Plan, tmp_path: Path) -> None:
     novel = tmp_path / "novel.txt"
     novel.write_text("".join(f"line {number}\n" for number in range(60)))

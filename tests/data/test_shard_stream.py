@@ -139,6 +139,12 @@ def test_a_limited_shard_is_the_beginning_and_the_rest_is_not_looked_at(
         stream_from_shards([foreign], tokenizer)
 
 
+def test_a_limited_shard_may_begin_inside_a_document(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    tokens = stream_from_documents(DOCUMENTS, tokenizer, "made").tokens[1:]
+    shard = write_shard(tmp_path / "second.bin", tokens).path
+    assert load_stream([shard], tokenizer, limit_tokens=3).tokens.tolist() == [tokenizer.bos_id, *tokens[:3].tolist()]
+
+
 @pytest.fixture
 def with_sidecar(tmp_path: Path, tokenizer: Tokenizer) -> tuple[Path, np.ndarray]:
     """A shard whose sidecar takes a byte off every third token that has more than one."""

@@ -110,14 +110,14 @@ def composed(line: str) -> Composition:
 def score(line: str, processes: Processes) -> Scored:
     """Run a composition, and listen."""
     model, rows = tiny_model(), 0
-    read = model.hidden
+    read = model.hidden_from
 
-    def counted(tokens):
+    def counted(tokens, first):
         nonlocal rows
         rows += len(tokens)
-        return read(tokens)
+        return read(tokens, first)
 
-    model.hidden = counted
+    model.hidden_from = counted
     composition = Composition((*composed(line).members, *composition_of(Listen).members[1:]))
     outcome = InlineRun(model, STREAM, composition, Settings(batch=BATCH), processes=processes).run()
     logprobs = np.concatenate(heard)

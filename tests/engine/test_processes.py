@@ -118,7 +118,8 @@ def test_the_command_prints_and_writes_once(tiny_artifact, text_file, tmp_path, 
     assert two["bpb"] == pytest.approx(one["bpb"], abs=1e-6)
     assert two["adapted"]["scalars"] == one["adapted"]["scalars"]
     assert {path.name for path in (tmp_path / "two").iterdir()} == {"record.json", "base.ledger", "adapted.ledger"}
-    assert "split over 2 processes" in two["findings"][0]["evidence"]
+    assert two["verdict"] == "UNCHECKED"
+    assert "split over 2 players" in two["checked"]["unchecked_because"]
 
 
 def test_commands_that_one_process_carries_out_are_refused(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evaladapt.errors import ModelError
-from evaladapt.model.families import find_family, open_model, open_tokenizer, tokenizer_is_ours
+from evaladapt.model.families import find_family, open_model, open_tokenizer, placed, tokenizer_is_ours
 from evaladapt.model.roles import of_role
 from evaladapt.testing import check_model
 from tests.families.naive_golf import LAYERS, logits, quantised, random_weights, saved
@@ -72,6 +72,16 @@ def test_its_tokenizer_is_ours_and_opens_alone(folder, weights, tiny_tokenizer):
     (folder / "m.pt").write_bytes(saved(weights))
     assert tokenizer_is_ours(str(folder / "m.pt"))
     assert open_tokenizer(str(folder / "m.pt")).sha256 == tiny_tokenizer.sha256
+
+
+def test_it_is_placed_with_its_tokenizer(folder, weights, monkeypatch):
+    (folder / "m.pt").write_bytes(saved(weights))
+    monkeypatch.chdir(folder)
+    place = placed("golf:m.pt,context=64")
+    assert place.where == f"golf:{folder.resolve()}/m.pt,context=64,tokenizer={folder.resolve()}/tokens.model"
+    assert set(place.reads) == {folder.resolve() / "m.pt", folder.resolve() / "tokens.model"}
+    monkeypatch.chdir("/")
+    assert open_model(place.where, CPU).backend.context == 64
 
 
 class Anything:

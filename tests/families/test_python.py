@@ -7,7 +7,7 @@ from torch import nn
 from evaladapt.contract.capabilities import Capabilities, Stage
 from evaladapt.engine.host import host_for
 from evaladapt.errors import ModelError, UsageError
-from evaladapt.model.families import find_family, open_model, open_tokenizer, tokenizer_is_ours
+from evaladapt.model.families import find_family, open_model, open_tokenizer, placed, tokenizer_is_ours
 from evaladapt.model.wrapped import wrap
 from evaladapt.system.processes import ALONE
 from evaladapt.testing import check_model
@@ -85,6 +85,13 @@ def test_a_module_that_shows_no_states_runs_without_them(file):
             host_for(capabilities, opened.backend, ALONE)
     host_for(Capabilities(stage=Stage.LOGITS), opened.backend, ALONE)
     host_for(Capabilities(stage=Stage.WEIGHTS, writes_weights=True, scope="stream"), opened.backend, ALONE)
+
+
+def test_it_is_placed_with_what_stands_beside_it(file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    place = placed("python:mine.py:closed")
+    assert (place.where, place.reads) == (f"python:{file.resolve()}:closed", (file.parent.resolve(),))
+    assert placed("python:json:loads").reads == ()
 
 
 def test_its_code_is_never_run_where_the_text_is(file):

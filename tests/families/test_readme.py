@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from evaladapt.model import roles
-from evaladapt.model.families import FAMILY_PARTS, open_model
+from evaladapt.model.families import open_model
+from evaladapt.model.family import FAMILY_PARTS
 from evaladapt.testing import check_model
 
 README = (Path(__file__).resolve().parents[2] / "plugins" / "MODELS.md").read_text(encoding="utf-8")

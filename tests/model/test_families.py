@@ -8,7 +8,8 @@ import torch
 
 from evaladapt.errors import EXIT_INPUT, ArtifactError, ModelError, PluginError
 from evaladapt.model import families
-from evaladapt.model.families import FileUsed, Opened, OpenedModel, find_family, open_model, open_tokenizer
+from evaladapt.model.families import FileUsed, OpenedModel, find_family, open_model, open_tokenizer
+from evaladapt.model.family import Opened, Placed
 from evaladapt.system.entry_points import Listing
 from tests.tiny import tiny_model
 
@@ -23,6 +24,9 @@ class Folder:
 
     def claims(self, where):
         return where.endswith("/")
+
+    def placed(self, where):
+        raise AssertionError("a stranger's family was asked where the text is")
 
     def open(self, where, device):
         return Opened(tiny_model(vocabulary=2048), open_tokenizer("micro"), ())
@@ -130,7 +134,7 @@ def test_a_broken_family_is_told_with_its_distribution(also):
     with pytest.raises(PluginError, match=r"'broken' of other 1.0: .*raises failed with RuntimeError: broken at heart"):
         find_family("broken:x")
     also(("lacking", "Lacking", "other"))
-    with pytest.raises(PluginError, match="lacks tokenizer_is_ours, claims, open, open_tokenizer"):
+    with pytest.raises(PluginError, match="lacks tokenizer_is_ours, claims, placed, open, open_tokenizer"):
         find_family("lacking:x")
 
 
@@ -143,3 +147,14 @@ def test_the_identity_of_several_files_is_that_of_their_list_and_moves_with_them
     assert one.identity == opened(("/b/sub/weights", "11"), ("/b/config.json", "00")).identity
     assert one.identity != opened(("/b/sub/weights", "00"), ("/b/config.json", "11")).identity
     assert one.bytes == 2
+
+
+def test_a_reference_is_placed_for_a_process_in_another_folder(also, tiny_artifact, tmp_path, monkeypatch):
+    monkeypatch.chdir(tiny_artifact.parent)
+    for reference in (tiny_artifact.name, f"eva:{tiny_artifact.name}"):
+        place = families.placed(reference)
+        assert place == Placed(f"eva:{tiny_artifact.resolve()}", (tiny_artifact.resolve(),))
+    assert families.placed("micro").reads[0].name == "micro.eva"
+    also(("folders", "Folder", "other"))
+    assert families.placed(f"folders:{tiny_artifact.name}").where == f"folders:{tiny_artifact.resolve()}"
+    assert families.placed("absent/") == Placed("absent/", ())

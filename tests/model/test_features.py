@@ -54,6 +54,14 @@ def test_the_gradient_equals_that_of_the_naive_reference(config: ModelConfig) ->
 
 
 @each_feature
+@pytest.mark.parametrize("first", [0, 5, 11])
+def test_a_tail_of_states_is_that_of_all_states(config: ModelConfig, first: int) -> None:
+    model, tokens = in_double(config), torch.tensor([documents(12), documents(12, seed=1)])
+    with torch.no_grad():
+        assert torch.allclose(model.hidden_from(tokens, first), model.hidden(tokens)[:, first:], rtol=0, atol=1e-12)
+
+
+@each_feature
 def test_documents_kept_apart_are_those_in_rows_of_their_own(config: ModelConfig) -> None:
     model, tokens = in_double(config), documents(12)
     starts = [0, 1, 6]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaladapt.errors import DataError
-from evaladapt.system.files import read_regular, write_atomically
+from evaladapt.system.files import FileTooLarge, read_regular, write_atomically
 
 
 def test_a_file_is_written_with_its_folder(tmp_path: Path) -> None:
@@ -94,3 +94,9 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
     write_atomically(tmp_path / "ours", [b"x"])
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "ours").stat().st_mode & 0o777 == 0o666 & ~before
+
+
+def test_files_whose_size_is_told_too_small_are_read_to_the_limit() -> None:
+    assert b"Name" in read_regular("/proc/self/status", 1 << 16)
+    with pytest.raises(FileTooLarge, match="limit is 10"):
+        read_regular("/proc/self/status", 10)

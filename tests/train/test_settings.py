@@ -45,5 +45,5 @@ def test_a_wrong_preset_is_told_in_one_message(text: str, message: str, tmp_path
 
 
 def test_a_missing_preset_file_names_the_built_in_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no such file.*tiny"):
+    with pytest.raises(UsageError, match=r"No such file or directory.*tiny"):
         load_preset(tmp_path / "none.toml", vocab_size=100)

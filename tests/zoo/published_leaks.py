@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-
 Nats = NDArray[np.float64]
 Scorer = Callable[[NDArray[np.int32]], Nats]
 V = 3

@@ -18,9 +18,8 @@ from evaladapt.contract.composition import compose_types
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine.loop import Settings
 from evaladapt.testing.compositions import strategy_type
-from tests.strategies import Hedge
 from tests.plugins.test_pairs import valid_pairs
-from tests.strategies import EVERY_KIND, DocumentUnigram
+from tests.strategies import EVERY_KIND, DocumentUnigram, Hedge
 from tests.tiny import tiny_model
 
 SEEDS = range(int(os.environ.get("EVALADAPT_SEEDS", "1")))

@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from evaladapt.engine.ledger import Ledger
 
 from evaladapt.audit.bench import Bench
 from evaladapt.audit.full import audit, probes_named
 from evaladapt.audit.probes import BY_NAME
 from evaladapt.contract import hookimpl
 from evaladapt.data.building import stream_from_documents
-from evaladapt.engine.ledger import Ledger
 from evaladapt.engine.loop import Engine, Settings
 from evaladapt.errors import ContractViolation, DataError, PluginError, UsageError
 from evaladapt.testing.compositions import composition_of

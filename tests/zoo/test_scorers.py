@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tests.zoo.published_leaks import V, log_softmax, score_first, static
-from tests.zoo.scorers import bits_saved, engine_scorer, free_bits, swapped_sum
 from tests.zoo.adapting import SlotOfTheBatch
 from tests.zoo.distribution import Oracle
+from tests.zoo.published_leaks import V, log_softmax, score_first, static
+from tests.zoo.scorers import bits_saved, engine_scorer, free_bits, swapped_sum
 from tests.zoo.subjects import toy_bench
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from evaladapt.contract import hookimpl
-from evaladapt.engine import player, remote, setup
+from evaladapt.engine import player, setup
 from evaladapt.engine.protocol import Kind
 from evaladapt.engine.remote import RemoteJudge
 from tests.zoo.process import boost_known

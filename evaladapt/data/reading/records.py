@@ -116,7 +116,7 @@ def _parsed(text: str, where: str) -> Any:
             "text belongs in a .txt file."
         ) from None
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = "it nests too deeply" if isinstance(error, RecursionError) else "a number has thousands of digits"
         raise DataError(f"{where}: JSON that is not read here ({reason}).") from None
 
 

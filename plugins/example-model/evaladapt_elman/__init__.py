@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaladapt.data.tokenizers.raw_bytes import RawBytes
 from evaladapt.errors import ModelError
-from evaladapt.model.families import Opened
+from evaladapt.model.family import Opened, Placed, path_placed
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,10 @@ class ElmanFamily:
     def claims(self, where: str) -> bool:
         """By the name."""
         return where.endswith(SUFFIX)
+
+    def placed(self, where: str) -> Placed:
+        """One file."""
+        return path_placed(where)
 
     def open(self, where: str, device: torch.device) -> Opened:
         """Read the weights."""

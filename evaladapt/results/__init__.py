@@ -1,0 +1,1 @@
+"""What people do with runs: call them from Python, and take their results apart by document."""

@@ -210,7 +210,7 @@ class Charging:
             raise _broken_plan(f"targets {first} to {stop - 1} were predicted outside of the batch that is open", first)
 
     def _refuse_broken(self, first: int, logprobs: Logprobs) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             sums = np.log(np.exp(logprobs).sum(axis=1, dtype=np.float64))
         worst = np.abs(sums)
         wrong = np.flatnonzero(~(worst <= WHOLE))

@@ -36,7 +36,7 @@ X86_64 = _numbers(
     "sched_setscheduler=144 sched_yield=24 seccomp=317 select=23 semget=64 sendmsg=46 sendto=44",
     "set_robust_list=273 set_tid_address=218 setns=308 setpgid=109 setpriority=141 setsid=112 shmat=30 shmctl=31",
     "shmget=29 sigaltstack=131 socket=41 socketpair=53 swapoff=168 swapon=167 syslog=103 time=201 times=100",
-    "tkill=200 umount2=166 uname=63 unshare=272 userfaultfd=323 wait4=61 write=1 writev=20",
+    "tgkill=234 tkill=200 umount2=166 uname=63 unshare=272 userfaultfd=323 wait4=61 write=1 writev=20",
 )
 
 AARCH64 = _numbers(
@@ -54,7 +54,8 @@ AARCH64 = _numbers(
     "rt_sigqueueinfo=138 rt_sigreturn=139 rt_tgsigqueueinfo=240 sched_getaffinity=123 sched_setaffinity=122",
     "sched_setscheduler=119 sched_yield=124 seccomp=277 semget=190 sendmsg=211 sendto=206 set_robust_list=99",
     "set_tid_address=96 setns=268 setpgid=154 setpriority=140 setsid=157 shmat=196 shmctl=195 shmget=194",
-    "sigaltstack=132 socket=198 socketpair=199 swapoff=225 swapon=224 syslog=116 times=153 tkill=130 umount2=39",
+    "sigaltstack=132 socket=198 socketpair=199 swapoff=225 swapon=224 syslog=116 times=153 tkill=130",
+    "tgkill=131 umount2=39",
     "uname=160 unshare=97 userfaultfd=282 wait4=260 write=64 writev=66",
 )
 

@@ -58,7 +58,7 @@ TO_JOIN_PROCESSES = _names("sendto recvfrom sendmsg recvmsg epoll_wait epoll_pwa
 
 STRANGERS_MAY_NOT = _names(
     "execve execveat socket socketpair connect bind listen accept accept4 ptrace process_vm_readv "
-    "process_vm_writev process_madvise pidfd_open pidfd_getfd pidfd_send_signal kill tkill rt_sigqueueinfo "
+    "process_vm_writev process_madvise pidfd_open pidfd_getfd pidfd_send_signal kill tkill tgkill rt_sigqueueinfo "
     "rt_tgsigqueueinfo kcmp bpf userfaultfd io_uring_setup io_uring_enter io_uring_register perf_event_open "
     "open_by_handle_at name_to_handle_at shmget shmat shmctl mq_open msgget semget memfd_create setns unshare "
     "mount umount2 pivot_root chroot keyctl add_key request_key sched_setaffinity sched_setscheduler setpriority "

@@ -137,7 +137,7 @@ def resume(line: str, processes: Processes, folder: Path) -> float:
             raise InterruptedError
 
     def nats(progress=None, **journal):
-        kept = Journal(folder, f"run-{processes.rank}", "one", **journal)
+        kept = Journal(folder, f"run-{processes.rank}", {"text": "one"}, **journal)
         with closing(kept.file):
             return InlineRun(
                 tiny_model(), STREAM, composed(line), Settings(batch=BATCH), journal=kept, progress=progress,

@@ -90,8 +90,8 @@ def test_a_growing_run_goes_on_after_an_interruption(tmp_path, monkeypatch):
             raise StopError
 
     with pytest.raises(StopError):
-        growing_run(EVERY_KIND, journal=Journal(tmp_path, "run", "one run"), progress=stop)
-    outcome, oracle = growing_run(EVERY_KIND, journal=Journal(tmp_path, "run", "one run", resume=True))
+        growing_run(EVERY_KIND, journal=Journal(tmp_path, "run", {"text": "one"}), progress=stop)
+    outcome, oracle = growing_run(EVERY_KIND, journal=Journal(tmp_path, "run", {"text": "one"}, resume=True))
     assert outcome.digest == expected.digest
     assert oracle.settled[0] > 10
 

@@ -2,15 +2,24 @@ import numpy as np
 import pytest
 
 from evaladapt.errors import ContractViolation, EvaladaptError
-from evaladapt.judge.ledger import Ledger, LedgerFile
+from evaladapt.judge.ledger import Ledger, LedgerFile, charges_in
 
 
 def test_a_ledger_of_another_run_is_refused(tmp_path):
     file = LedgerFile(tmp_path / "x.ledger", {"text": "this"})
     file.start()
     file.close()
-    with pytest.raises(EvaladaptError, match='belongs to another run: text "this" there, "that" here'):
+    with pytest.raises(EvaladaptError, match="belongs to another run: text \"this\" there, \"that\" here"):
         list(LedgerFile(tmp_path / "x.ledger", {"text": "that"}).lines())
+
+
+@pytest.mark.parametrize("first", [b"", b"{}", b"[]", b'{"facts": []}', b'{"facts": "x"}', b"[" * 100_000, b"\xff"])
+def test_a_file_that_is_no_ledger_is_refused(tmp_path, first):
+    (tmp_path / "x.ledger").write_bytes(first + b"\n")
+    with pytest.raises(EvaladaptError, match="belongs to another run"):
+        list(LedgerFile(tmp_path / "x.ledger", {"text": "that"}).lines())
+    with pytest.raises(EvaladaptError):
+        charges_in(tmp_path / "x.ledger")
 
 
 def test_a_flipped_byte_ends_the_readable_part(tmp_path):

@@ -11,7 +11,7 @@ from evaladapt.testing.compositions import composition_of
 from tests.strategies import EVERY_KIND, Honest
 from tests.tiny import random_stream, tiny_model
 
-IDENTITY = "one run"
+FACTS = {"text": "one"}
 
 
 class KilledError(Exception):
@@ -28,7 +28,7 @@ def run(folder, *, kill_after=None, resume=False, classes=EVERY_KIND):
             raise KilledError
 
     composition = composition_of(*classes, options={"sliding": {"stride": 4}})
-    journal = Journal(folder, "adapted", IDENTITY, resume=resume)
+    journal = Journal(folder, "adapted", FACTS, resume=resume)
     with closing(journal.file):
         return InlineRun(
             tiny_model(), random_stream(), composition, Settings(batch=2), journal=journal, progress=progress

@@ -1,5 +1,6 @@
 """Running strategies on the tiny model, and texts made for them, for the tests of the built-in strategies."""
 
+from contextlib import closing
 from functools import cache
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 import torch
 
 from evaladapt.contract import Capabilities, Past, Stage, hookimpl
-from evaladapt.engine import loop
 from evaladapt.engine.loop import Settings
+from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.snapshot import Journal
@@ -110,18 +111,23 @@ class KilledError(Exception):
 
 
 def interrupted_and_resumed(folder, monkeypatch, *classes, after: int, **arguments) -> tuple[Outcome, Outcome]:
-    """The outcome of a run, and of the same run killed ``after`` batches and continued from its snapshot."""
-    monkeypatch.setattr(loop, "SNAPSHOT_SECONDS", 0.0)
+    """The outcome of a run, and of the same run killed ``after`` batches and continued from its last snapshot."""
+    monkeypatch.setattr(charging, "SNAPSHOT_SECONDS", 0.0)
     batches = 0
 
     def kill(done, total):
         nonlocal batches
         batches += 1
-        if batches == after:
+        if batches == after + 1:  # a kill in a batch comes before its snapshot
             raise KilledError
+
+    def journaled(resume, progress=None):
+        journal = Journal(folder, "run", {"text": "one"}, resume=resume)
+        with closing(journal.file):
+            return engine(*classes, journal=journal, progress=progress, **arguments).run()
 
     whole = engine(*classes, **arguments).run()
     with pytest.raises(KilledError):
-        engine(*classes, journal=Journal(folder, "run", "one"), progress=kill, **arguments).run()
+        journaled(resume=False, progress=kill)
     assert (folder / "run.snapshot").exists()
-    return whole, engine(*classes, journal=Journal(folder, "run", "one", resume=True), **arguments).run()
+    return whole, journaled(resume=True)

@@ -66,7 +66,7 @@ def test_exponents_move_within_a_batch():
 def test_a_killed_run_continues_to_the_same_ledger(tmp_path, monkeypatch):
     whole, resumed = interrupted_and_resumed(tmp_path, monkeypatch, Ngram, Gate, after=3, stream=few_words())
     assert resumed.digest == whole.digest
-    assert "exponent 1" in whole.scalars["gate"]
+    assert "exponent 1" in whole.closing.scalars["gate"]
 
 
 def test_impossible_numbers_of_one_entry_do_not_spoil_the_state():

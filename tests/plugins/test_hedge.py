@@ -77,4 +77,4 @@ def test_weights_move_within_a_batch():
 def test_a_killed_run_continues_to_the_same_ledger(tmp_path, monkeypatch):
     whole, resumed = interrupted_and_resumed(tmp_path, monkeypatch, Ngram, Hedge, after=3, stream=few_words())
     assert resumed.digest == whole.digest
-    assert np.isclose(sum(whole.scalars["hedge"].values()), 1.0)
+    assert np.isclose(sum(whole.closing.scalars["hedge"].values()), 1.0)

@@ -27,7 +27,7 @@ def test_text_of_the_models_own_is_left_almost_alone_once_the_factor_is_learned(
 
 def test_the_factor_rises_on_text_of_the_models_own_and_falls_on_a_text_that_repeats_itself():
     sampled_factor, repeating_factor = (
-        engine(Ngram, stream=stream).run().scalars["ngram"]["factor on strengths"]
+        engine(Ngram, stream=stream).run().closing.scalars["ngram"]["factor on strengths"]
         for stream in (sampled(), repeated_document())
     )
     assert sampled_factor > 32.0

@@ -59,7 +59,7 @@ def test_text_of_the_models_own_is_left_almost_alone(strategy):
 
 def test_a_document_that_ends_before_a_chunk_of_ttt_is_trained_on_by_ttt_document():
     stream = random_stream((300,))
-    chunks = [engine(one, stream=stream).run().scalars[one.__name__.lower()]["chunks"]
+    chunks = [engine(one, stream=stream).run().closing.scalars[one.__name__.lower()]["chunks"]
               for one in (ScoreFirstTraining, DocumentTraining)]  # fmt: skip
     assert chunks == [0, 1]
 
@@ -90,7 +90,7 @@ def test_nothing_before_the_first_whole_chunk_changes_and_the_rest_after_the_las
     assert not changed[:32].any()
     assert changed[32:40].any()
     outcome = engine(ScoreFirstTraining, stream=stream, options={"chunk": 32}, batch=1).run()
-    assert outcome.scalars["scorefirsttraining"]["chunks"] == 90 // 32
+    assert outcome.closing.scalars["scorefirsttraining"]["chunks"] == 90 // 32
 
 
 def test_a_chunk_of_a_document_ends_where_it_is_trained_on():

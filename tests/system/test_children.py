@@ -1,0 +1,121 @@
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from evaladapt.system.children import PROC, Child, descriptors, group
+
+pytestmark = pytest.mark.skipif(not PROC.exists(), reason="processes are looked at in /proc")
+COUNTS = "import sys, time\nwhile True: sys.stdout.write('.'); sys.stdout.flush(); time.sleep(0.01)"
+HAS_A_CHILD = (
+    "import os, sys, time\n"
+    "pid = os.fork()\n"
+    "if pid: print(pid, flush=True)\n"
+    "else: os.closerange(0, 3)\n"
+    "time.sleep(600)\n"
+)
+ENDS_WITH_PARENT = (
+    "import os, sys, time\n"
+    "from evaladapt.system.children import end_with_parent\n"
+    "pid = os.fork()\n"
+    "if pid: print(pid, flush=True); time.sleep(600)\n"
+    "end_with_parent(os.getppid())\n"
+    "time.sleep(600)\n"
+)
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def call(code, keep=(), environment=None):
+        child = Child([sys.executable, "-c", code], environment or dict(os.environ), keep, tmp_path)
+        started.append(child)
+        return child
+
+    yield call
+    for child in started:
+        child.end()
+
+
+def lives(pid):
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def gone(pid, seconds=10.0):
+    until = time.monotonic() + seconds
+    while lives(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    return not lives(pid)
+
+
+def test_a_child_gets_what_it_is_given_and_nothing_else(start, tmp_path):
+    kept, other = os.pipe()
+    os.set_inheritable(other, True)
+    code = "import os; print(sorted(os.environ), os.getcwd(), os.listdir('/proc/self/fd'), os.getsid(0) == os.getpid())"
+    child = start(code, (kept,), {"ONLY": "this"})
+    said = child.output.read().decode()
+    assert "'ONLY'" in said
+    assert "PATH" not in said
+    assert str(tmp_path) in said
+    assert f"'{kept}'" in said
+    assert f"'{other}'" not in said
+    assert said.strip().endswith("True")
+    for one in (kept, other):
+        os.close(one)
+
+
+def test_a_stopped_child_stands_still_and_goes_on(start):
+    child = start(COUNTS)
+    assert child.output.read(1) == b"."
+    with child.stopped():
+        assert [one.state for one in group(child.pid)] == ["T"]
+        os.set_blocking(child.output.fileno(), False)
+        child.output.read()
+        time.sleep(0.1)
+        assert not child.output.read()
+    os.set_blocking(child.output.fileno(), True)
+    assert child.output.read(1) == b"."
+
+
+def test_a_child_that_ended_is_known_to_have(start):
+    child = start("import sys; sys.exit(7)")
+    child.output.read()
+    until = time.monotonic() + 10
+    while child.ended() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    assert child.ended() == 7
+
+
+def test_a_group_holds_what_a_child_started_and_ends_with_it(start):
+    child = start(HAS_A_CHILD)
+    grandchild = int(child.output.readline())
+    found = {one.pid: one.parent for one in group(child.pid)}
+    assert found == {child.pid: os.getpid(), grandchild: child.pid}
+    child.end()
+    assert gone(child.pid)
+    assert gone(grandchild)
+    assert group(child.pid) == []
+
+
+def test_who_asked_to_end_with_its_parent_does_however_that_ends(start):
+    child = start(ENDS_WITH_PARENT)
+    grandchild = int(child.output.readline())
+    assert lives(grandchild)
+    os.kill(child.pid, signal.SIGKILL)
+    assert gone(grandchild)
+
+
+def test_descriptors_are_told_by_what_they_are(start):
+    child = start("import os, sys; print(flush=True); os.close(0); sys.stdin = None; import time; time.sleep(600)")
+    child.output.readline()
+    time.sleep(0.1)
+    found = descriptors(child.pid)
+    assert 0 not in found
+    assert found[1] == found[2]
+    assert found[1].startswith("pipe:[")

@@ -3,9 +3,24 @@
 from pathlib import Path
 
 from tests.zoo import adapting, ahead, distribution, hiding, outside, passes, process, rare, together
+from tests.zoo.importing import device, ready, unsealed, vocabulary
 from tests.zoo.thief import CHEATS
 
-MODULES = (adapting, distribution, passes, hiding, process, outside, ahead, together, rare)
+MODULES = (
+    adapting,
+    distribution,
+    passes,
+    hiding,
+    process,
+    outside,
+    ahead,
+    together,
+    rare,
+    device,
+    ready,
+    unsealed,
+    vocabulary,
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -7,9 +7,8 @@ import time
 import torch
 
 from evaladapt.contract import Capabilities, Stage, Window, hookimpl
-from evaladapt.engine import setup
 from tests.zoo.thief import BOUNDARIES, RARE, UNCOVERED, Thief, boost, cheat, stolen_targets
-from tests.zoo.together import Greedy, patched
+from tests.zoo.together import Greedy
 
 
 class Sometimes(Thief):
@@ -77,12 +76,6 @@ class SulkingTwin(Greedy):
         if os.getpid() != self.process:
             os._exit(3)
         return boost(logits, stolen_targets(query))
-
-
-@cheat("N52", "it says that it ran on a device where there are no twins", UNCOVERED)
-class OtherDevice(Greedy):
-    def __init__(self, options):
-        patched(setup.Setup, "description", lambda described: lambda self: described(self) | {"device": "cuda:0"})
 
 
 @cheat("N53", "it makes its twins slow, so that few looks are affordable, and cheats at one target of twenty", UNCOVERED,

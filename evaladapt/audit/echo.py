@@ -153,8 +153,8 @@ class _Listening(Charging):
 def _finding(found: Echo, places: NDArray[np.int64], again: str) -> Finding:
     convicts = found.p < CONVICTS_BELOW
     evidence = (
-        f"in a text that was replaced, {places.size} original tokens are expected at their places with z = {found.z:.1f}"
-        f", p = {found.p:.2g}; the best of {ORDERS:,} other orders has {found.best:.1f}"
+        f"{places.size} tokens of the text that was replaced are expected at their places with z = {found.z:.1f},"
+        f" p = {found.p:.2g}; the best of {ORDERS:,} other orders has {found.best:.1f}"
     )
     example = Counterexample(
         positions=tuple(int(one) for one in places.ravel()[:3]),

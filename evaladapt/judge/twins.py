@@ -86,6 +86,8 @@ class Twins:
         others = [one for one in group(self._player.child.pid) if one.pid != self._player.child.pid]
         if [one.pid for one in others] != [pid] or others[0].parent != self._player.child.pid:
             raise PluginError("the player started processes of its own, which no strategy may")
+        if not self._cut_off(pid):
+            raise PluginError("a strategy keeps a way from the player to its twin open")
         self._group = _Group(batch.frontier, others[0], [batch])
 
     def answered(self, first: int, logprobs: Logprobs, charges: NDArray[np.float64]) -> None:
@@ -115,13 +117,14 @@ class Twins:
             self._dismiss(one)
 
     def _ask_about(self, one: _Group, targets: list[int]) -> None:
-        """Ask while the player is stopped."""
-        if not targets:
+        """Ask while the player is stopped; no more once a look failed, because nothing can follow then."""
+        if not targets or self.failed:
             return
         begun = time.perf_counter()
         with self._player.child.stopped():
             for target in targets:
-                self._look(one, target)
+                if not self.failed:
+                    self._look(one, target)
         self._spent += time.perf_counter() - begun
 
     def _budget(self, done: int) -> None:
@@ -183,6 +186,16 @@ class Twins:
             raise PluginError("a strategy keeps a way from the player to its twin open")
         if _has_something(self._player.twin_line):
             raise PluginError("the player spoke on its twin's line")
+
+    def _cut_off(self, pid: int) -> bool:
+        """Whether a new twin holds nothing but its line, which takes it a moment; what is closed stays closed."""
+        until = time.monotonic() + ENDING_SECONDS
+        with contextlib.suppress(OSError):
+            while time.monotonic() < until:
+                if set(descriptors(pid).values()) == {self._player.twin_descriptor}:
+                    return True
+                time.sleep(0.0005)
+        return False
 
     def _alone(self, one: _Group) -> bool:
         """Whether player and twin are all there is; the fork that answered last may take a moment to end."""

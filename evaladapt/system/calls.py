@@ -56,6 +56,7 @@ AARCH64 = _numbers(
     "set_tid_address=96 setns=268 setpgid=154 setpriority=140 setsid=157 shmat=196 shmctl=195 shmget=194",
     "sigaltstack=132 socket=198 socketpair=199 swapoff=225 swapon=224 syslog=116 times=153 tkill=130 umount2=39",
     "uname=160 unshare=97 userfaultfd=282 wait4=260 write=64 writev=66",
+    "faccessat=48 fstat=80 getcwd=17 getdents64=61 lseek=62 newfstatat=79 pread64=67 readlinkat=78 statx=291",
 )
 
 ARCHITECTURES: Mapping[str, Architecture] = {

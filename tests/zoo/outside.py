@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import socket
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -78,10 +77,8 @@ class ForkStays(Reader):
 
 @cheat("N14", "a pipe that stays open beyond the seal", OUTSIDE)
 class PipeStays(Reader):
-    kept = []
-
     def read(self, path):
-        self.kept.append(socket.socketpair() if hasattr(socket, "never") else os.pipe())
+        self.kept = os.pipe()
         return b""
 
 

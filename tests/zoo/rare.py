@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from itertools import pairwise
 
 import torch
 
@@ -78,7 +79,7 @@ class SulkingTwin(Greedy):
         return boost(logits, stolen_targets(query))
 
 
-@cheat("N53", "it makes its twins slow, so that few looks are affordable, and cheats at one target of twenty", UNCOVERED,
+@cheat("N53", "it makes looks dear, so that there are few, and cheats at one target of twenty", UNCOVERED,
        share=0.05)  # fmt: skip
 class SlowTwins(Sometimes):
     @hookimpl
@@ -110,7 +111,7 @@ class AtDocuments(Thief):
     @hookimpl
     def plan(self, stream, model):
         starts = [*stream.document_starts, stream.targets + 1]
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             first = max(start, 1)
             while first < end:
                 stop = min(first + 64, end)

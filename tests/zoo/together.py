@@ -42,7 +42,7 @@ class SaysDone(Thief):
     def __init__(self, options):
         def wrap(settle):
             def settled(judge, first, logprobs, trail=()):
-                if first > 2_000:
+                if first > 40:
                     judge._lines.judge.send(
                         Kind.DONE, b'{"weights_digest": "", "scalars": {}, "phases": {}, "strategies": {}}'
                     )

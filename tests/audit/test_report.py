@@ -29,7 +29,7 @@ def test_markdown_holds_every_clause_hash_count_and_unit(capsys, records):
     for part in ("Verdict: **CAUSAL**", "### C1: ", "### C2: pass", "### C4: pass", "### D: ", "### W: pass",
                  "nats per target", "nats per byte", record["data"]["text_sha256"], record["artifact"]["sha256"],
                  record["adapted"]["ledger_sha256"][:16], "90 targets", "chunk=40", '"torch"', "## Not covered",
-                 "only the first 90 of"):  # fmt: skip
+                 "## What was checked", "seccomp", "only the first 90 targets"):  # fmt: skip
         assert part in out, part
 
 
@@ -77,7 +77,7 @@ def test_records_of_different_runs_are_refused(capsys, records, tmp_path):
     assert "another composition" in err
 
 
-@pytest.mark.parametrize(("content", "said"), [("{", "not JSON"), ("[]", "not a run record"), ("{}", "no run record")])
+@pytest.mark.parametrize(("content", "said"), [("{", "not valid JSON"), ("[]", "no record of a run"), ("{}", "no record of a run")])
 def test_what_is_no_record_is_refused(capsys, tmp_path, content, said):
     (tmp_path / "x.json").write_text(content)
     code, _, err = report(capsys, tmp_path / "x.json")

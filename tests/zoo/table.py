@@ -1,8 +1,8 @@
 """The zoo, measured: every cheat under the default settings of an evaluation, written as ``tests/zoo/README.md``.
 
 ``python -m tests.zoo.table TEXT`` takes a text file (.txt, .jsonl or .bin), of which 16,384 targets are used; nothing
-of it is kept. What was measured is noted in RESULTS as it comes, so that an interrupted table goes on where it was; names
-of cheats after the text measure these again.
+of it is kept. What was measured is noted in RESULTS as it comes, so that an interrupted table goes on where it was;
+names of cheats after the text measure these again.
 """
 
 import json

@@ -8,7 +8,7 @@ from evaladapt.audit.full import audit, probes_named
 from evaladapt.data.load import load_stream
 from evaladapt.judge.evaluate import tokenizer_of
 from tests.zoo import adapting, ahead, hiding, outside, process, rare, together
-from tests.zoo.importing import device, reading, ready, unsealed, vocabulary
+from tests.zoo.importing import device, fork, pipe, reading, ready, unsealed, vocabulary
 from tests.zoo.installed import install
 from tests.zoo.measure import NOTHING_GAINED, Court
 from tests.zoo.subjects import toy_bench
@@ -20,6 +20,8 @@ SHOWN = {
     process.PatchedExchange: ("convicted", "told only what precedes the target"),
     rare.KnowsTwins: ("convicted", "told only what precedes the target"),
     adapting.ValOnly: ("CAUSAL", ""),
+    fork.ForkStays: ("refused", "left 1 processes running"),
+    pipe.PipeStays: ("refused", "leads out of the player"),
     reading.ReadsAtImport: ("CAUSAL", ""),
     together.AnswersForTwin: ("refused", "spoke on its twin's line"),
     together.SaysDone: ("refused", "nobody had asked for that"),

@@ -1,4 +1,4 @@
-"""Cheats that act when their module is imported, in a player and nowhere else: one a module, so that each acts alone."""
+"""Cheats that act when their module is imported, in a player and nowhere else; one in every module."""
 
 import sys
 

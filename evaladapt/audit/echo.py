@@ -72,7 +72,7 @@ def echo(request: Request, *, seed: int = 0, again: str = "evaladapt audit") -> 
             charging = _Listening(text, rules, places, stream.tokens[places])
             seat.perform(charging)
             expected.append(charging.found)
-    found = tested(expected[0] - expected[1], generator)
+    found = held_against_orders(expected[0] - expected[1], generator)
     return _finding(found, places, again)
 
 
@@ -109,7 +109,7 @@ def shuffled(text: HeldText, generator: np.random.Generator) -> NDArray[np.int32
     return tokens
 
 
-def tested(gains: Gains, generator: np.random.Generator) -> Echo:
+def held_against_orders(gains: Gains, generator: np.random.Generator) -> Echo:
     """Hold the sum over the diagonals of ``gains`` against all orders within blocks."""
     gains = np.clip(gains, -CLIPPED, CLIPPED)
     gains = (

@@ -41,7 +41,7 @@ def install(folder: Path, monkeypatch, tokens=(), path="") -> None:
     (info / "entry_points.txt").write_text("[evaladapt.strategies]\n" + "\n".join(lines) + "\n")
     for place in (ROOT, folder):
         monkeypatch.syspath_prepend(str(place))
-    monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}:{ROOT / 'plugins'}")
 
 
 __all__ = ["MODULES", "install"]

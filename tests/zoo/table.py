@@ -6,6 +6,7 @@ names of cheats after the text measure these again.
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -20,7 +21,7 @@ from tests.zoo.installed import install
 from tests.zoo.measure import NOTHING_GAINED, Court
 from tests.zoo.thief import CAUSES, CHEATS
 
-MODEL, TARGETS, DRAWS = "micro", 16_384, 20
+MODEL, TARGETS, DRAWS = "micro", 16_384, int(os.environ.get("EVALADAPT_DRAWS", "20"))
 PAGE = Path(__file__).with_name("README.md")
 RESULTS = Path(tempfile.gettempdir()) / "evaladapt-zoo-results.jsonl"
 

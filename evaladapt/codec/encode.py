@@ -18,7 +18,6 @@ from evaladapt.codec.recipe import HASH_BYTES, composition_hash, recipe_of
 from evaladapt.codec.text import CodedText
 from evaladapt.errors import ContractViolation, PluginError, UsageError
 from evaladapt.judge.charging import Charging, Progress, Rules
-from evaladapt.judge.evaluate import refuse_other_vocabulary
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.performers import Performer
 from evaladapt.judge.snapshot import Journal
@@ -86,7 +85,6 @@ def encode(
     """
     ready = performer.ready
     _refuse_what_cannot_be_encoded(text, ready["peeking"])
-    refuse_other_vocabulary(ready, text)
     identity = Identity(
         artifact=bytes.fromhex(ready["model"]["sha256"])[:HASH_BYTES],
         composition=composition_hash(ready, batch, seed),

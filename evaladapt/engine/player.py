@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from evaladapt.system.files_read import FilesRead
 from evaladapt.system.filters import TO_JOIN_PROCESSES
 from evaladapt.system.seal import Seal, after_loading, before_strangers, restrict_files
 from evaladapt.system.segment import shared_with_nobody_else
+from evaladapt.system.supervisor import hand_over
 from evaladapt.system.wire import Wire, WireError
 
 if TYPE_CHECKING:
@@ -56,12 +59,21 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"))
     try:
         with _together(recipe) as processes:
-            return _perform(recipe, processes, held.and_then(before_strangers()), lines)
+            return _perform(recipe, processes, held.and_then(_first_seal(twins, processes.count)), lines)
     except WireError:
         raise
     except BaseException as error:
         line.send(Kind.FAILED, pack_failure(error))
         return 1
+
+
+def _first_seal(twins: Wire, processes: int) -> Seal:
+    """On before a stranger's module is imported; the judge is asked from here on."""
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, twins.descriptor)
+    try:
+        return before_strangers(partial(hand_over, line), TO_JOIN_PROCESSES if processes > 1 else ())
+    finally:
+        line.detach()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ is opened, here; then it is played.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.paired import paired_difference
 from evaladapt.engine.protocol import Rows
 from evaladapt.errors import ContractViolation, ModelError
-from evaladapt.judge.charging import Charging, HeldText, Progress, Rules
+from evaladapt.judge.charging import Charging, Progress, Rules
 from evaladapt.judge.conviction import NoncausalError
 from evaladapt.judge.looks import Draw, Looks
 from evaladapt.judge.outcome import Outcome
@@ -110,7 +110,6 @@ class _Evaluation:
         recipes = [request.recipe(base=one) for one in (False, True)[: 1 + wants_base]]
         seats = seat_all(recipes, request.patience, self._stack)
         seat, stream = seats[0], open_text(request)
-        refuse_other_vocabulary(seat.ready, stream)
         adaptive = len(seat.ready["composition"]) > 1
         looks = Looks(stream.targets, None, self._draw, every_batch=request.doubt == "full")
         twins: Twins | None = None
@@ -166,17 +165,6 @@ def open_text(request: Request) -> TokenStream:
         ModelError: the tokenizer is a stranger's code.
     """
     return request.open_text(tokenizer_of(request.model))
-
-
-def refuse_other_vocabulary(ready: Mapping[str, Any], text: HeldText) -> None:
-    """A text's tokens all have a place in the distributions that come.
-
-    Raises:
-        ModelError: they do not.
-    """
-    largest, size = int(text.tokens.max()), ready["vocab_size"]
-    if largest >= size:
-        raise ModelError(f"the text holds token {largest}, and the player's model predicts {size} tokens")
 
 
 def tokenizer_of(model: str) -> Tokenizer:

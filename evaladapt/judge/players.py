@@ -27,8 +27,10 @@ from evaladapt.engine.failure import unpack_failure
 from evaladapt.engine.loop import Settings
 from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
 from evaladapt.errors import PluginError
+from evaladapt.judge.ready import read_ready
 from evaladapt.system.children import PROC, Child, descriptors, group, shared_memory
 from evaladapt.system.segment import new_segment
+from evaladapt.system.supervisor import Supervisor
 from evaladapt.system.text import safe
 from evaladapt.system.wire import Wire, WireClosed, WireError, WireSilent
 
@@ -58,6 +60,9 @@ NAMES = (
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf",
           "/etc/localtime", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/driver",
           "/sys/devices/system", "/dev/null", "/dev/urandom", "/dev/random")  # fmt: skip
+
+
+UNSUPERVISED = "a kernel before 5.7: a strategy that is imported can keep the second seal from being put on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +115,6 @@ class SealedBy:
         return "seccomp" in self.mechanisms
 
 
-READY = {"composition": list, "line": str, "base_line": str, "peeking": list, "breaks": list, "rows": int,
-         "vocab_size": int, "context": int, "model": dict, "device": str, "versions": dict, "files": list}  # fmt: skip
-MEMBER = {"alias": str, "name": str, "version": str, "code_sha256": str, "stage": str, "scope": str, "peeks": bool,
-          "options": dict, "chosen": dict}  # fmt: skip
-FILE = {"path": str, "bytes": int, "sha256": str}
-"""What a player has to say of itself, of every strategy and of every file, and of what kind."""
-MOST_VOCABULARY = 1 << 22
-
-
 class Player:
     """A player from its start to its end; a context manager, because nothing of it may stay."""
 
@@ -141,6 +137,7 @@ class Player:
         os.close(memory)
         self._ours, self._twins = ours, our_twin
         self.line, self.twin_line = Wire(ours.fileno()), Wire(our_twin.fileno())
+        self._supervisor = Supervisor(our_twin)
         self._passed_on = 0
         self._whose = ",".join(recipe.names) or "the plan"
         self.line.send(Kind.RECIPE, recipe.to_json())
@@ -154,6 +151,7 @@ class Player:
     def close(self) -> None:
         """End it with everything it started."""
         self.child.end()
+        self._supervisor.stop()
         for one in (self._ours, self._twins):
             one.close()
         self._segment.close()
@@ -165,7 +163,8 @@ class Player:
         Raises:
             EvaladaptError: as it told, or a :class:`PluginError` because it went away, hung or talked nonsense.
         """
-        return checked_ready(_json(self.receive({Kind.READY: MOST_JSON})[1]))
+        content, recipe = self.receive({Kind.READY: MOST_JSON})[1], self.recipe
+        return read_ready(content, model=recipe.model, names=recipe.names, base=recipe.base, device=recipe.device)
 
     def seal(self) -> SealedBy:
         """Have it sealed, and look at it from outside before anything is said.
@@ -176,6 +175,8 @@ class Player:
         self.line.send(Kind.SEAL)
         said = _json(self.receive({Kind.SEALED: MOST_JSON})[1])
         sealed = SealedBy(tuple(map(str, said["mechanisms"])), tuple(map(str, said["open"])))
+        if not self._supervisor.stop() and sealed.holds:
+            sealed = SealedBy(sealed.mechanisms, (*sealed.open, UNSUPERVISED))
         if not PROC.exists():
             return SealedBy(sealed.mechanisms, (*sealed.open, "no /proc: nobody looked at its descriptors and memory"))
         self._refuse_ways_out()
@@ -244,34 +245,6 @@ class Player:
         self._passed_on += len(content)
         for line in content[: max(0, left)].decode(errors="replace").splitlines():
             print(f"[{self._whose}] {safe(line)}", file=sys.stderr)
-
-
-def checked_ready(said: dict[str, Any]) -> dict[str, Any]:
-    """What a player says of itself, if every fact is there and of its kind.
-
-    Raises:
-        PluginError: it is not.
-    """
-    try:
-        for fact, kind in READY.items():
-            _check(said[fact], kind, fact)
-        for member in said["composition"]:
-            for fact, kind in MEMBER.items():
-                _check(member[fact], kind, fact)
-        for file in said["files"]:
-            for fact, kind in FILE.items():
-                _check(file[fact], kind, fact)
-        if not said["composition"] or said["rows"] not in range(3) or not 0 < said["vocab_size"] <= MOST_VOCABULARY:
-            raise ValueError("rows or vocab_size")
-        bytes.fromhex(said["model"]["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise PluginError(f"the player does not say what it is: {safe(str(error), 200)} is missing or odd") from None
-    return said
-
-
-def _check(value: object, kind: type, fact: str) -> None:
-    if type(value) is not kind:
-        raise ValueError(fact)
 
 
 def _json(content: bytes) -> dict[str, Any]:

@@ -17,8 +17,8 @@ LESSONS = {
     "TRUNC": "A distribution depends on text beyond its batch, which no view hands out. Only documents' starts and the"
     " number of targets are public.",
     "STEP": "Block mode and step mode differ. The usual causes: a transform that mixes positions or rows, or that"
-    " changes state (it is called for one target at a time in step mode: learn in adapt, before the targets, or in observe,"
-    " after them), and shared state that is not declared: then say scope='stream' or 'document'.",
+    " changes state (it is called for one target at a time in step mode: learn in adapt, before the targets, or in"
+    " observe, after them), and shared state that is not declared: then say scope='stream' or 'document'.",
     "TOK": "The charges for all values of one target add up to more than one: the distribution was made with the target"
     " in hand.",
     "HYPER": "More bits are saved than chance allows on a text that the model wrote itself: there is a leak somewhere.",

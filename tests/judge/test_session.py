@@ -194,7 +194,7 @@ def test_what_is_no_distribution_breaks_c2(probability):
         other.windows(WINDOWS)
         other.answer(1, 39, probability=probability)
 
-    with pytest.raises(ContractViolation, match="of target 1 .* \\(clause C2\\)") as caught:
+    with pytest.raises(ContractViolation, match=r"of target 1 .* \(clause C2\)") as caught:
         outcome(plays)
     assert caught.value.positions == (1, 2, 3)
 

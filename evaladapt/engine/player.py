@@ -55,8 +55,9 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     from evaladapt.engine.failure import pack_failure
     from evaladapt.engine.protocol import Kind
     from evaladapt.engine.remote import Lines
+    from evaladapt.system.threads import Pool
 
-    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"))
+    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool())
     try:
         with _together(recipe) as processes:
             return _perform(recipe, processes, held.and_then(_first_seal(twins, processes.count)), lines)

@@ -174,7 +174,7 @@ class Twins:
         return np.frombuffer(content, "<f4").reshape(-1, size)
 
     def _refuse_company(self, one: _Group) -> None:
-        """The twin is the process that was forked, alone with the player, and holds nothing but its line.
+        """The twin is the process that was forked, alone with the player.
 
         Raises:
             PluginError: it is not, or something was said on its line that nobody asked for.
@@ -182,19 +182,16 @@ class Twins:
         twin = self._only_child(one.twin.pid)
         if twin is None or twin.started != one.twin.started:
             raise PluginError("a strategy started, ended or replaced processes beside the player")
-        held = set(descriptors(one.twin.pid).values())
-        if held != {self._player.twin_descriptor} or shared_memory(one.twin.pid):
-            raise PluginError("a strategy keeps a way from the player to its twin open")
         if _has_something(self._player.twin_line):
             raise PluginError("the player spoke on its twin's line")
 
     def _cut_off(self, pid: int) -> bool:
-        """Whether a new twin holds nothing but its line, which takes it a moment; what is closed stays closed."""
+        """Whether a new twin holds nothing but its line, which takes it a moment; sealed, it can open nothing again."""
         until = time.monotonic() + ENDING_SECONDS
         with contextlib.suppress(OSError):
             while time.monotonic() < until:
                 if set(descriptors(pid).values()) == {self._player.twin_descriptor}:
-                    return True
+                    return not shared_memory(pid)
                 time.sleep(0.0005)
         return False
 

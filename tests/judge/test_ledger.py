@@ -9,7 +9,7 @@ def test_a_ledger_of_another_run_is_refused(tmp_path):
     file = LedgerFile(tmp_path / "x.ledger", {"text": "this"})
     file.start()
     file.close()
-    with pytest.raises(EvaladaptError, match="belongs to another run: text \"this\" there, \"that\" here"):
+    with pytest.raises(EvaladaptError, match='belongs to another run: text "this" there, "that" here'):
         list(LedgerFile(tmp_path / "x.ledger", {"text": "that"}).lines())
 
 

@@ -93,6 +93,7 @@ class Engine:
             done = self._take_up()
             for batch in self.batches():
                 if batch.number < done:
+                    self._reset_until = batch.frontier
                     continue
                 with self.clock.phase("exchange"):
                     self.text.learn(batch.frontier, self._exchange.open(batch))
@@ -144,7 +145,6 @@ class Engine:
         if not beginning.batches:
             return 0
         self.text.learn(1, beginning.tokens)
-        self._reset_until = len(beginning.tokens) + 1
         states, weights = unpack_states(beginning.state)
         self._weights.replace(weights)
         for strategy in self._having("restore"):

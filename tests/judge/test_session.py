@@ -83,8 +83,8 @@ def player_that(acts, patience=20.0):
         try:
             other.told = unpack_text(other.line.receive({Kind.TEXT: 1 << 20})[1])
             acts(other)
-        except WireError:
-            pass
+        except (WireError, BrokenPipeError):
+            pass  # the judge has heard enough
         finally:
             theirs.shutdown(socket.SHUT_WR)
 
@@ -271,7 +271,7 @@ def test_a_last_report_that_cannot_be_read_is_an_error(report):
         outcome(plays)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"[" * 100_000, b'{"message": 1}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"[" * 60_000, b'{"message": 1}', b"\xff"])
 def test_a_failure_that_cannot_be_read_is_a_failure(content):
     with pytest.raises(PluginError, match="did not say how"):
         outcome(lambda other: other.line.send(Kind.FAILED, content))

@@ -111,23 +111,22 @@ class KilledError(Exception):
 
 
 def interrupted_and_resumed(folder, monkeypatch, *classes, after: int, **arguments) -> tuple[Outcome, Outcome]:
-    """The outcome of a run, and of the same run killed ``after`` batches and continued from its last snapshot."""
+    """The outcome of a run, and of the same run killed after ``after`` batches and continued from its snapshot."""
     monkeypatch.setattr(charging, "SNAPSHOT_SECONDS", 0.0)
-    batches = 0
 
-    def kill(done, total):
-        nonlocal batches
-        batches += 1
-        if batches == after + 1:  # a kill in a batch comes before its snapshot
-            raise KilledError
+    class Killed(Journal):
+        def save(self, batches, *what):
+            super().save(batches, *what)
+            if batches == after:
+                raise KilledError
 
-    def journaled(resume, progress=None):
-        journal = Journal(folder, "run", {"text": "one"}, resume=resume)
+    def journaled(kind, **how):
+        journal = kind(folder, "run", {"text": "one"}, **how)
         with closing(journal.file):
-            return engine(*classes, journal=journal, progress=progress, **arguments).run()
+            return engine(*classes, journal=journal, **arguments).run()
 
     whole = engine(*classes, **arguments).run()
     with pytest.raises(KilledError):
-        journaled(resume=False, progress=kill)
+        journaled(Killed)
     assert (folder / "run.snapshot").exists()
-    return whole, journaled(resume=True)
+    return whole, journaled(Journal, resume=True)

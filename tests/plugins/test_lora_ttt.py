@@ -70,7 +70,7 @@ def test_a_run_that_was_killed_continues_to_the_same_ledger(tmp_path, monkeypatc
         tmp_path, monkeypatch, LoraTtt, after=after, stream=random_stream(), options=options
     )
     assert resumed.digest == whole.digest
-    assert resumed.scalars == whole.scalars
+    assert resumed.closing.scalars == whole.closing.scalars
 
 
 def test_a_document_starts_with_the_frozen_weights():

@@ -79,7 +79,7 @@ def test_a_run_that_was_killed_continues_to_the_same_ledger(tmp_path, monkeypatc
     stream = random_stream((25, 37))
     whole, resumed = interrupted_and_resumed(tmp_path, monkeypatch, strategy, after=4, stream=stream, options=given)
     assert resumed.digest == whole.digest
-    assert resumed.scalars == whole.scalars
+    assert resumed.closing.scalars == whole.closing.scalars
 
 
 def test_nothing_before_the_first_whole_chunk_changes_and_the_rest_after_the_last_is_not_trained_on():
@@ -97,7 +97,7 @@ def test_a_chunk_of_a_document_ends_where_it_is_trained_on():
     stream = random_stream((50, 90))
     states = weights_during(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16)
     frontiers = [
-        batch.frontier for batch in engine(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16).batches()
+        batch.frontier for batch in engine(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16).engine.batches()
     ]
     changed = [frontier for frontier, before, after in zip(frontiers[1:], states, states[1:], strict=False)
                if not torch.equal(before["embedding"], after["embedding"])]  # fmt: skip

@@ -23,7 +23,7 @@ from tests.strategies import EVERY_KIND, DocumentUnigram, Hedge
 from tests.tiny import tiny_model
 
 SEEDS = range(int(os.environ.get("EVALADAPT_SEEDS", "1")))
-PROBES = probes_named(["REPEAT", "FLIP", "TRUNC", "STEP"])
+PROBES = probes_named(["REPEAT", "FLIP", "STEP"])
 EFFORT = dataclasses.replace(SMALL, flips=2, step_targets=24)
 SMALLER = {"chunk": 6, "strength": 2.0, "context": 8}
 """Options that make a strategy act on a text of forty tokens, where it has them."""

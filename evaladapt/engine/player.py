@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -43,6 +44,8 @@ def main(arguments: list[str]) -> int:
     line = Wire(judge)
     try:
         recipe = json.loads(line.receive({1: MOST_RECIPE})[1])
+        # Torch's compiler, which transformers imports, asks where it may write as it is imported; here it may not.
+        tempfile.tempdir = os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.getcwd()
         files_held = restrict_files(*([Path(path) for path in recipe[name]] for name in ("readable", "listable")))
         return _play(recipe, files_held, line, Wire(twins), segment)
     except WireError:

@@ -97,7 +97,8 @@ def test_a_chunk_of_a_document_ends_where_it_is_trained_on():
     stream = random_stream((50, 90))
     states = weights_during(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16)
     frontiers = [
-        batch.frontier for batch in engine(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16).engine.batches()
+        batch.frontier
+        for batch in engine(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16).engine.batches()
     ]
     changed = [frontier for frontier, before, after in zip(frontiers[1:], states, states[1:], strict=False)
                if not torch.equal(before["embedding"], after["embedding"])]  # fmt: skip

@@ -102,7 +102,8 @@ def test_the_judge_imports_no_strategy_and_no_family(family):
     """Not while it is imported; the model is opened and the strategies are composed by the player."""
     code = (
         "import sys, importlib, pathlib, evaladapt.judge as judge;"
-        "[importlib.import_module(f'evaladapt.judge.{one.stem}') for one in pathlib.Path(judge.__file__).parent.glob('*.py')];"
+        "names = [one.stem for one in pathlib.Path(judge.__file__).parent.glob('*.py')];"
+        "[importlib.import_module(f'evaladapt.judge.{name}') for name in names];"
         f"sys.exit(any(name.split('.')[0] == {family!r} for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -93,9 +93,6 @@ class Bench:
         return self.finding(clause, probe, why, covered=False)
 
 
-ProbeFunction = Callable[[Bench], list[Finding]]
-
-
 @dataclass(frozen=True)
 class Probe:
     """One way to catch a leak.
@@ -110,4 +107,4 @@ class Probe:
     name: str
     clauses: tuple[str, ...]
     title: str
-    run: ProbeFunction
+    run: Callable[[Bench], Finding]

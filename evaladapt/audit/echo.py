@@ -72,7 +72,7 @@ def echo(request: Request, *, seed: int = 0, again: str = "evaladapt audit") -> 
             charging = _Listening(text, rules, places, stream.tokens[places])
             seat.perform(charging)
             expected.append(charging.found)
-    found = tested(expected[0] - expected[1], generator)
+    found = held_against_orders(expected[0] - expected[1], generator)
     return _finding(found, places, again)
 
 
@@ -109,7 +109,7 @@ def shuffled(text: HeldText, generator: np.random.Generator) -> NDArray[np.int32
     return tokens
 
 
-def tested(gains: Gains, generator: np.random.Generator) -> Echo:
+def held_against_orders(gains: Gains, generator: np.random.Generator) -> Echo:
     """Hold the sum over the diagonals of ``gains`` against all orders within blocks."""
     gains = np.clip(gains, -CLIPPED, CLIPPED)
     gains = (
@@ -153,8 +153,8 @@ class _Listening(Charging):
 def _finding(found: Echo, places: NDArray[np.int64], again: str) -> Finding:
     convicts = found.p < CONVICTS_BELOW
     evidence = (
-        f"in a text that was replaced, {places.size} original tokens are expected at their places with z = {found.z:.1f}"
-        f", p = {found.p:.2g}; the best of {ORDERS:,} other orders has {found.best:.1f}"
+        f"{places.size} tokens of the text that was replaced are expected at their places with z = {found.z:.1f},"
+        f" p = {found.p:.2g}; the best of {ORDERS:,} other orders has {found.best:.1f}"
     )
     example = Counterexample(
         positions=tuple(int(one) for one in places.ravel()[:3]),

@@ -49,7 +49,7 @@ def _audit(bench: Bench, probes: Sequence[Probe], announce: Announce | None) -> 
         if announce:
             announce(probe.name, number, len(probes))
         try:
-            findings += probe.run(bench)
+            findings.append(probe.run(bench))
         except ContractViolation as violation:
             findings.append(_found(bench, violation, probe))
     return findings

@@ -16,7 +16,7 @@ from torch import Tensor
 from evaladapt.contract.composition import Composition
 from evaladapt.contract.views import Vocabulary
 from evaladapt.engine.loop import Engine, Settings
-from evaladapt.engine.parts import Mode
+from evaladapt.engine.parts import Mode, Span
 from evaladapt.engine.source import Settled
 from evaladapt.judge.charging import Charging, HeldText, Rules
 from evaladapt.model.backend import Backend
@@ -53,26 +53,16 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Span:
-    """Targets ``[first, stop)`` whose distributions were fixed together."""
-
-    first: int
-    stop: int
-
-
-@dataclass(frozen=True)
 class Capture:
     """Every distribution of a run, or of its beginning.
 
     Attributes:
         logprobs: [n,V] float32, natural logs; row i belongs to target i + 1.
         calls: how they came, in order.
-        ends: one past the last target of every batch that came to its end.
     """
 
     logprobs: Logprobs
     calls: tuple[Span, ...]
-    ends: tuple[int, ...]
 
     def charged(self, tokens: NDArray[np.int32]) -> NDArray[np.float64]:
         """Log-probability [n] of the targets of a text ``x_0 …``."""
@@ -88,15 +78,9 @@ class _Listening(Charging):
     """Keeps what is settled, and may end the run."""
 
     def __init__(self, text: HeldText, rules: Rules, until: int | None, settle: Settle | None) -> None:
-        super().__init__(text, rules, progress=lambda done, _: self.ended(done))
-        self.rows, self.calls, self.ends = list[Logprobs](), list[Span](), list[int]()
-        self.after_batch: Callable[[int], None] | None = None
+        super().__init__(text, rules)
+        self.rows, self.calls = list[Logprobs](), list[Span]()
         self._until, self._before = until, settle
-
-    def ended(self, done: int) -> None:
-        self.ends.append(done + 1)
-        if self.after_batch:
-            self.after_batch(done)
 
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor] = ()) -> Settled:
         rows = logprobs.detach().cpu().numpy().copy()
@@ -116,7 +100,6 @@ def capture(
     mode: Mode | None = None,
     until: int | None = None,
     settle: Settle | None = None,
-    after_batch: Callable[[int], None] | None = None,
 ) -> Capture:
     """Run the subject and keep every distribution.
 
@@ -126,7 +109,6 @@ def capture(
         mode: in place of the settings' mode.
         until: stop once the distribution of this target is fixed.
         settle: called with the first target and the distributions [n,V], before the targets are charged.
-        after_batch: called with the last target of every batch, before it is observed.
 
     Raises:
         ContractViolation: a clause was found broken.
@@ -135,12 +117,11 @@ def capture(
     settings = replace(subject.settings, mode=mode or subject.settings.mode)
     rules = Rules(mode=settings.mode, rows=settings.batch, shows_targets=bool(subject.composition.peeking))
     heard = _Listening(text or subject.stream, rules, until, settle)
-    heard.after_batch = after_batch
     engine = Engine(subject.model, subject.composition, settings, heard, vocabulary=subject.vocabulary)
     with contextlib.suppress(Enough):
         engine.run()
         heard.ledger.finish()
-    return Capture(np.concatenate(heard.rows), tuple(heard.calls), tuple(heard.ends))
+    return Capture(np.concatenate(heard.rows), tuple(heard.calls))
 
 
 @dataclass(frozen=True)

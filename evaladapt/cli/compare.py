@@ -13,6 +13,9 @@ from evaladapt.cli.options import TextOptions, build_request, read_config, split
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evaladapt.judge.charging import Progress
     from evaladapt.judge.record import Record
 
 
@@ -50,7 +53,7 @@ def compare(
     base = None if inline else score_base(requests[0], RunProgress())
     records: list[Record] = []
     for line, request in zip(lines, requests, strict=True):
-        record = evaluate(request, RunProgress(), base=base)
+        record = evaluate(request, _called(request.composed.line), base=base)
         if records and record.composition[0] != records[0].composition[0]:
             raise UsageError(f"{line} plans otherwise than {lines[0]}; compare under one plan")
         if out:
@@ -58,6 +61,15 @@ def compare(
         records.append(record)
     click.echo(json.dumps([record.to_json() for record in records]) if as_json else _table(records))
     return EXIT_CONTRACT if any(record.verdict == VIOLATED for record in records) else EXIT_OK
+
+
+def _called(line: str) -> Callable[[str], Progress]:
+    """Progress of a composition under its own name."""
+    from evaladapt.cli.progress import RunProgress
+    from evaladapt.judge.evaluate import ADAPTED
+
+    progress = RunProgress()
+    return lambda name: progress(line if name == ADAPTED else name)
 
 
 def _make(folder: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evaladapt.judge.request import Request
 
 Command = Callable[..., Any]
+STANDARD_INPUT = "-"
 
 _TEXT_OPTIONS = (
     click.option("-o", "--option", "assignments", multiple=True, metavar="ALIAS.KEY=VALUE",
@@ -95,7 +96,7 @@ def build_request(model: str, chosen: Chosen, given: TextOptions) -> Request:
         model=model,
         composed=Composed(names=chosen.names, options=chosen.options, allow_noncausal=given.allow_noncausal),
         open_text=open_text,
-        paths=tuple(map(str, given.paths)),
+        paths=tuple(str(path) if str(path) == STANDARD_INPUT else str(path.absolute()) for path in given.paths),
         text_field=given.text_field,
         settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),
         boundaries="paid" if given.boundaries == "paid" else "charged",

@@ -7,7 +7,7 @@ import sys
 
 from evaladapt.errors import EvaladaptError, PluginError, UsageError
 
-TOGETHER = ("run", "train")
+TOGETHER = ("run", "train", "verify")
 """Commands that several processes carry out together; any other would be done once by each."""
 
 

@@ -17,6 +17,9 @@ from evaladapt.codec.text import CodedText
 from evaladapt.engine.source import UNKNOWN
 from evaladapt.judge.snapshot import CoderState
 
+AGAIN = "written again: "
+"""Before the names of a decoder's encoder in its state."""
+
 
 class LostError(Exception):
     """The decoder read what no encoder with its distributions wrote.
@@ -63,10 +66,14 @@ class EncodingCoder:
 
 
 class DecodingCoder:
-    """Fills in the tokens of a text of which only the shape is known; ``right_until`` is the last target checked."""
+    """Fills in the tokens of a text of which only the shape is known; ``right_until`` is the last target checked.
+
+    What it reads it writes again, so that at the end the payload is known to be the encoder's to the last byte.
+    """
 
     def __init__(self, text: CodedText, payload: bytes) -> None:
-        self._tokens = text.tokens
+        self._tokens, self._payload = text.tokens, payload
+        self._again = RangeEncoder()
         self._decoder = RangeDecoder(payload)
         self._check = TokenCheck()
         self.right_until = 0
@@ -88,12 +95,12 @@ class DecodingCoder:
                 raise LostError(last, self.right_until) from None
 
     def finish(self, targets: int) -> None:
-        """Assert that the payload was used up.
+        """Assert that the payload is what an encoder writes for this text.
 
         Raises:
-            LostError: bytes are left.
+            LostError: it is not: bytes are left, or others were added.
         """
-        if not self._decoder.exhausted:
+        if self._again.finish() != self._payload:
             raise LostError(targets, self.right_until)
 
     def state(self) -> CoderState:
@@ -101,6 +108,7 @@ class DecodingCoder:
         known = int(np.argmax(self._tokens == UNKNOWN)) if (self._tokens == UNKNOWN).any() else len(self._tokens)
         return {
             **self._decoder.state(),
+            **{f"{AGAIN}{name}": value for name, value in self._again.state().items()},
             "tokens": self._tokens[:known].astype("<i4").tobytes(),
             "crc": self._check.crc,
             "right_until": self.right_until,
@@ -114,17 +122,21 @@ class DecodingCoder:
         self._tokens[: len(known) // 4] = np.frombuffer(known, "<i4", len(known) // 4)
         self.right_until = right_until
         self._decoder.restore(state)
+        again = {name.removeprefix(AGAIN): value for name, value in state.items() if name.startswith(AGAIN)}
+        self._again.restore(again)
         self._check = TokenCheck(_crc(state))
 
     def _next(self, row: NDArray[np.float32]) -> int:
         shares = intervals(row)
         token = shares.symbol_at(self._decoder.position(shares.total))
         self._decoder.consume(*shares.of(token))
+        self._again.encode(*shares.of(token), shares.total)
         return token
 
     def _hold_check(self, target: int) -> None:
         read = self._decoder.position(CHECK_VALUES)
         self._decoder.consume(read, 1)
+        self._again.encode(read, 1, CHECK_VALUES)
         if read != self._check.value:
             raise LostError(target, self.right_until)
         self.right_until = target

@@ -62,7 +62,7 @@ def decode(
     """
     file = read_evz(path)
     with seated(file.recipe) as performer:
-        _refuse_another(file, performer.ready)
+        _refuse_another(file, performer.ready, tokenizer)
         text = blank_text(file.targets, file.document_starts, file.spelling, tokenizer.bos_id)
         coder = DecodingCoder(text, file.payload)
         journal = checkpoint(out, {"file": hashlib.sha256(path.read_bytes()).hexdigest()}, resume)
@@ -104,12 +104,15 @@ def _run(
     return outcome
 
 
-def _refuse_another(file: EvzFile, ready: Mapping[str, Any]) -> None:
+def _refuse_another(file: EvzFile, ready: Mapping[str, Any], tokenizer: Tokenizer) -> None:
     """Compare everything the predictions depend on.
 
     Raises:
         CodecError: something differs.
     """
+    if ready["vocab_size"] > tokenizer.vocab_size:
+        raise CodecError(f"the player's model predicts {ready['vocab_size']} tokens, its tokenizer knows"
+                         f" {tokenizer.vocab_size}")  # fmt: skip
     model = bytes.fromhex(ready["model"]["sha256"])[:HASH_BYTES]
     if model != file.identity.artifact:
         raise CodecError(

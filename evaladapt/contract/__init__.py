@@ -2,7 +2,7 @@
 
 from evaladapt.contract.capabilities import CONTRACT_VERSION, Capabilities, Scope, Stage
 from evaladapt.contract.hooks import hookimpl
-from evaladapt.contract.host import Host, WeightHost
+from evaladapt.contract.host import CappedHead, Host, WeightHost
 from evaladapt.contract.options import NoOptions, option
 from evaladapt.contract.rng import Rng
 from evaladapt.contract.views import (
@@ -27,6 +27,7 @@ __all__ = [
     "NO_TOKEN",
     "Boundary",
     "Capabilities",
+    "CappedHead",
     "Host",
     "ModelInfo",
     "NoOptions",

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CappedHead:
+    """A head that is ``cap tanh(W h / cap)``, with W [V,D] as it is now; to be read only."""
+
+    weight: Tensor
+    cap: float
 
 
 class Host(Protocol):
@@ -13,6 +22,10 @@ class Host(Protocol):
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits [..., V] of hidden states [..., D]; differentiable in ``hidden``."""
+        ...
+
+    def capped_head(self) -> CappedHead | None:
+        """What ``head`` is made of, for those who can do with less than calling it; None where it is something else."""
         ...
 
 

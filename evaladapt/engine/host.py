@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from evaladapt.contract.capabilities import Capabilities, Stage
-from evaladapt.contract.host import Host
+from evaladapt.contract.host import CappedHead, Host
 from evaladapt.contract.views import HIDDEN_TARGET
 from evaladapt.errors import UsageError
-from evaladapt.model.backend import Backend, roles_of
+from evaladapt.model.backend import Backend, CappedHeadBackend, roles_of
 from evaladapt.model.roles import of_role
 from evaladapt.system.processes import Processes, rows_of
 
@@ -27,6 +27,12 @@ class HeadHost:
     def head(self, hidden: Tensor) -> Tensor:
         """Logits [..., V] of hidden states [..., D]; differentiable in ``hidden``."""
         return self._model.head(hidden)
+
+    def capped_head(self) -> CappedHead | None:
+        """The head's parts, where the model names them."""
+        if not isinstance(self._model, CappedHeadBackend):
+            return None
+        return CappedHead(self._model.head_matrix().detach(), self._model.head_cap)
 
 
 class TrainingHost(HeadHost):

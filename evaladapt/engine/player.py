@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,7 @@ from evaladapt.system.files_read import FilesRead
 from evaladapt.system.filters import TO_JOIN_PROCESSES
 from evaladapt.system.seal import Seal, after_loading, before_strangers, restrict_files
 from evaladapt.system.segment import shared_with_nobody_else
+from evaladapt.system.supervisor import hand_over
 from evaladapt.system.wire import Wire, WireError
 
 if TYPE_CHECKING:
@@ -40,6 +44,8 @@ def main(arguments: list[str]) -> int:
     line = Wire(judge)
     try:
         recipe = json.loads(line.receive({1: MOST_RECIPE})[1])
+        # Torch's compiler, which transformers imports, asks where it may write as it is imported; here it may not.
+        tempfile.tempdir = os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.getcwd()
         files_held = restrict_files(*([Path(path) for path in recipe[name]] for name in ("readable", "listable")))
         return _play(recipe, files_held, line, Wire(twins), segment)
     except WireError:
@@ -52,16 +58,26 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     from evaladapt.engine.failure import pack_failure
     from evaladapt.engine.protocol import Kind
     from evaladapt.engine.remote import Lines
+    from evaladapt.system.threads import Pool
 
-    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"))
+    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool())
     try:
         with _together(recipe) as processes:
-            return _perform(recipe, processes, held.and_then(before_strangers()), lines)
+            return _perform(recipe, processes, held.and_then(_first_seal(twins, processes.count)), lines)
     except WireError:
         raise
     except BaseException as error:
         line.send(Kind.FAILED, pack_failure(error))
         return 1
+
+
+def _first_seal(twins: Wire, processes: int) -> Seal:
+    """On before a stranger's module is imported; the judge is asked from here on."""
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, twins.descriptor)
+    try:
+        return before_strangers(partial(hand_over, line), TO_JOIN_PROCESSES if processes > 1 else ())
+    finally:
+        line.detach()
 
 
 @contextmanager

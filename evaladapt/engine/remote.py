@@ -26,16 +26,18 @@ from evaladapt.engine.protocol import ANSWER, MOST_STATE, Kind, Question, Rows, 
 from evaladapt.engine.source import Beginning, Settled, TextShape
 from evaladapt.engine.windows import Batch
 from evaladapt.system.children import end_with_parent
+from evaladapt.system.threads import Pool
 from evaladapt.system.wire import Wire, WireError
 
 
 @dataclass(frozen=True)
 class Lines:
-    """What a player is given: its line to the judge, its twins' line, and the memory that answers are put in."""
+    """What a player has: its line to the judge, its twins' line, the memory that answers are put in, its threads."""
 
     judge: Wire
     twins: Wire
     memory: NDArray[np.float32]
+    pool: Pool
 
 
 class RemoteJudge:
@@ -64,11 +66,12 @@ class RemoteJudge:
             kind, content = self._lines.judge.receive({Kind.FORK: 0, Kind.INPUTS: MOST_STATE})
             if kind == Kind.INPUTS:
                 return np.frombuffer(content, "<i4")
+            given_back = self._lines.pool.give_back()
             pid = os.fork()
             if pid:
                 self._lines.judge.send(Kind.FORKED, struct.pack("<q", pid))
                 return np.frombuffer(self._lines.judge.receive({Kind.INPUTS: MOST_STATE})[1], "<i4")
-            self._look = _await_question(self._lines, batch.frontier)
+            self._look = _await_question(self._lines, batch.frontier, given_back)
             self.wants_trail = self._look.question.trail
         return self._look.inputs(batch)
 
@@ -149,7 +152,7 @@ class Look:
         os._exit(0)
 
 
-def _await_question(lines: Lines, frontier: int) -> Look:
+def _await_question(lines: Lines, frontier: int, threads_given_back: bool) -> Look:
     """The twin's life: cut off from everything but its line, wait, and let a fork answer. Returns in that fork."""
     end_with_parent(os.getppid())
     os.close(lines.judge.descriptor)
@@ -157,7 +160,8 @@ def _await_question(lines: Lines, frontier: int) -> Look:
         os.close(descriptor)
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BytesIO())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    torch.set_num_threads(1)  # the threads of OpenMP did not come along, and it would wait for them
+    if not threads_given_back:
+        torch.set_num_threads(1)  # the threads of OpenMP did not come along, and it would wait for them
     try:
         while True:
             question = Question.unpack(lines.twins.receive({Kind.QUESTION: MOST_STATE})[1])

@@ -167,6 +167,7 @@ class Charging:
         if self._coder and len(paid):
             self._coder.settle(first + paid, logprobs[paid])
         targets = self.text.tokens[first:stop].copy()
+        self._refuse_unknown(first, targets, logprobs.shape[1])
         charges = np.zeros(len(logprobs))
         charges[paid] = logprobs[paid, targets[paid]].astype(np.float64)
         self.ledger.commit(first, charges)
@@ -208,6 +209,16 @@ class Charging:
     def _refuse_others_turn(self, first: int, stop: int) -> None:
         if self.batch is None or not self.batch.frontier <= first < stop <= self.batch.end:
             raise _broken_plan(f"targets {first} to {stop - 1} were predicted outside of the batch that is open", first)
+
+    def _refuse_unknown(self, first: int, targets: NDArray[np.int32], vocabulary: int) -> None:
+        beyond = np.flatnonzero(targets >= vocabulary)
+        if len(beyond):
+            target, token = first + int(beyond[0]), int(targets[beyond[0]])
+            raise ContractViolation(
+                f"target {target} is token {token}, and its distribution is over {vocabulary} tokens (clause C2)",
+                clause="C2",
+                positions=(target,),
+            )
 
     def _refuse_broken(self, first: int, logprobs: Logprobs) -> None:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -27,8 +27,10 @@ from evaladapt.engine.failure import unpack_failure
 from evaladapt.engine.loop import Settings
 from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
 from evaladapt.errors import PluginError
+from evaladapt.judge.ready import read_ready
 from evaladapt.system.children import PROC, Child, descriptors, group, shared_memory
 from evaladapt.system.segment import new_segment
+from evaladapt.system.supervisor import Supervisor
 from evaladapt.system.text import safe
 from evaladapt.system.wire import Wire, WireClosed, WireError, WireSilent
 
@@ -58,6 +60,9 @@ NAMES = (
 SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf",
           "/etc/localtime", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/driver",
           "/sys/devices/system", "/dev/null", "/dev/urandom", "/dev/random")  # fmt: skip
+
+
+UNSUPERVISED = "a kernel before 5.7: a strategy that is imported can keep the second seal from being put on"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +137,7 @@ class Player:
         os.close(memory)
         self._ours, self._twins = ours, our_twin
         self.line, self.twin_line = Wire(ours.fileno()), Wire(our_twin.fileno())
+        self._supervisor = Supervisor(our_twin)
         self._passed_on = 0
         self._whose = ",".join(recipe.names) or "the plan"
         self.line.send(Kind.RECIPE, recipe.to_json())
@@ -145,6 +151,7 @@ class Player:
     def close(self) -> None:
         """End it with everything it started."""
         self.child.end()
+        self._supervisor.stop()
         for one in (self._ours, self._twins):
             one.close()
         self._segment.close()
@@ -156,7 +163,8 @@ class Player:
         Raises:
             EvaladaptError: as it told, or a :class:`PluginError` because it went away, hung or talked nonsense.
         """
-        return _json(self.receive({Kind.READY: MOST_JSON})[1])
+        content, recipe = self.receive({Kind.READY: MOST_JSON})[1], self.recipe
+        return read_ready(content, model=recipe.model, names=recipe.names, base=recipe.base, device=recipe.device)
 
     def seal(self) -> SealedBy:
         """Have it sealed, and look at it from outside before anything is said.
@@ -167,6 +175,8 @@ class Player:
         self.line.send(Kind.SEAL)
         said = _json(self.receive({Kind.SEALED: MOST_JSON})[1])
         sealed = SealedBy(tuple(map(str, said["mechanisms"])), tuple(map(str, said["open"])))
+        if not self._supervisor.stop() and sealed.holds:
+            sealed = SealedBy(sealed.mechanisms, (*sealed.open, UNSUPERVISED))
         if not PROC.exists():
             return SealedBy(sealed.mechanisms, (*sealed.open, "no /proc: nobody looked at its descriptors and memory"))
         self._refuse_ways_out()

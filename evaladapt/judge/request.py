@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from evaladapt.artifact.shipped import shipped_artifacts
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
 from evaladapt.judge.charging import Boundaries
 from evaladapt.judge.players import PATIENCE, Recipe
+from evaladapt.model.families import placed
 from evaladapt.system.cores import default_threads
 
 Level = Literal["off", "sample", "full"]
@@ -128,21 +128,10 @@ def device_named(name: str) -> str:
 
 
 def located(reference: str) -> str:
-    """The reference with the path of an artifact that ships in place of its name: a player may list no folder."""
-    shipped = shipped_artifacts()
-    return str(shipped[reference].resolve()) if reference in shipped else _absolute(reference)
-
-
-def _absolute(reference: str) -> str:
-    """With its path made absolute, because a player has another folder."""
-    if Path(reference).exists():
-        return str(Path(reference).resolve())
-    family, colon, where = reference.partition(":")
-    return f"{family}:{Path(where).resolve()}" if colon and Path(where).exists() else reference
+    """The reference with absolute paths, and that of an artifact that ships for its name: a player lists no folder."""
+    return placed(reference).where
 
 
 def model_files(reference: str) -> tuple[Path, ...]:
     """Where a player may read a model from."""
-    place = located(reference)
-    where = place if Path(place).exists() else place.partition(":")[2]
-    return (Path(where),) if where and Path(where).exists() else ()
+    return placed(reference).reads

@@ -21,8 +21,11 @@ from evaladapt.judge.charging import Charging
 from evaladapt.judge.outcome import Outcome, outcome_of
 from evaladapt.judge.players import Player
 from evaladapt.judge.twins import Twins
+from evaladapt.system.text import safe
 
 MOST_WINDOWS = 1 << 16
+LARGEST = 1e300
+"""Of a number that a player may put into a record."""
 
 
 class Session:
@@ -122,9 +125,9 @@ def _closing(content: bytes) -> Closing:
         return Closing(
             weights_digest=str(found["weights_digest"])[:64],
             scalars={str(one): _scalars(values) for one, values in found["scalars"].items()},
-            phases={str(name): float(value) for name, value in found["phases"].items()},
+            phases={safe(str(name), 80): _seconds(value) for name, value in found["phases"].items()},
             strategies={
-                str(alias): {str(hook): float(value) for hook, value in hooks.items()}
+                str(alias): {safe(str(hook), 80): _seconds(value) for hook, value in hooks.items()}
                 for alias, hooks in found["strategies"].items()
             },
         )
@@ -133,4 +136,12 @@ def _closing(content: bytes) -> Closing:
 
 
 def _scalars(values: dict[str, Any]) -> dict[str, float | int | str]:
-    return {str(name): one if isinstance(one, int | float) else str(one)[:200] for name, one in values.items()}
+    return {safe(str(name), 80): one if _is_number(one) else safe(str(one), 200) for name, one in values.items()}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and -LARGEST < value < LARGEST
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and 0 <= value < LARGEST else 0.0

@@ -83,10 +83,12 @@ class Twins:
         Raises:
             PluginError: there are others, or none.
         """
-        others = [one for one in group(self._player.child.pid) if one.pid != self._player.child.pid]
-        if [one.pid for one in others] != [pid] or others[0].parent != self._player.child.pid:
+        twin = self._only_child(pid)
+        if twin is None:
             raise PluginError("the player started processes of its own, which no strategy may")
-        self._group = _Group(batch.frontier, others[0], [batch])
+        if not self._cut_off(pid):
+            raise PluginError("a strategy keeps a way from the player to its twin open")
+        self._group = _Group(batch.frontier, twin, [batch])
 
     def answered(self, first: int, logprobs: Logprobs, charges: NDArray[np.float64]) -> None:
         """Keep what the player said, and what was charged."""
@@ -115,13 +117,14 @@ class Twins:
             self._dismiss(one)
 
     def _ask_about(self, one: _Group, targets: list[int]) -> None:
-        """Ask while the player is stopped."""
-        if not targets:
+        """Ask while the player is stopped; no more once a look failed, because nothing can follow then."""
+        if not targets or self.failed:
             return
         begun = time.perf_counter()
         with self._player.child.stopped():
             for target in targets:
-                self._look(one, target)
+                if not self.failed:
+                    self._look(one, target)
         self._spent += time.perf_counter() - begun
 
     def _budget(self, done: int) -> None:
@@ -171,29 +174,36 @@ class Twins:
         return np.frombuffer(content, "<f4").reshape(-1, size)
 
     def _refuse_company(self, one: _Group) -> None:
-        """The twin is the process that was forked, alone with the player, and holds nothing but its line.
+        """The twin is the process that was forked, alone with the player.
 
         Raises:
             PluginError: it is not, or something was said on its line that nobody asked for.
         """
-        if not self._alone(one):
+        twin = self._only_child(one.twin.pid)
+        if twin is None or twin.started != one.twin.started:
             raise PluginError("a strategy started, ended or replaced processes beside the player")
-        held = set(descriptors(one.twin.pid).values())
-        if held != {self._player.twin_descriptor} or shared_memory(one.twin.pid):
-            raise PluginError("a strategy keeps a way from the player to its twin open")
         if _has_something(self._player.twin_line):
             raise PluginError("the player spoke on its twin's line")
 
-    def _alone(self, one: _Group) -> bool:
-        """Whether player and twin are all there is; the fork that answered last may take a moment to end."""
+    def _cut_off(self, pid: int) -> bool:
+        """Whether a new twin holds nothing but its line, which takes it a moment; sealed, it can open nothing again."""
+        until = time.monotonic() + ENDING_SECONDS
+        with contextlib.suppress(OSError):
+            while time.monotonic() < until:
+                if set(descriptors(pid).values()) == {self._player.twin_descriptor}:
+                    return not shared_memory(pid)
+                time.sleep(0.0005)
+        return False
+
+    def _only_child(self, pid: int) -> Seen | None:
+        """The twin, once it and the player are all there is; whoever was ended before may take a moment to go."""
         leader, until = self._player.child.pid, time.monotonic() + ENDING_SECONDS
-        while True:
-            others = [(seen.pid, seen.started) for seen in group(leader) if seen.pid != leader]
-            if others == [(one.twin.pid, one.twin.started)]:
-                return True
-            if time.monotonic() > until:
-                return False
+        while time.monotonic() < until:
+            others = [seen for seen in group(leader) if seen.pid != leader]
+            if [one.pid for one in others] == [pid] and others[0].parent == leader:
+                return others[0]
             time.sleep(0.001)
+        return None
 
     def _counterexample(self, one: _Group, target: int, said: Logprobs, token: int) -> Counterexample:
         """What convicts: with the twin asked twice, as the player was told and with the prefix only, stage by stage."""

@@ -77,6 +77,18 @@ class TailBackend(Backend, Protocol):
 
 
 @runtime_checkable
+class CappedHeadBackend(Backend, Protocol):
+    """A model whose ``head`` is ``cap tanh(W h / cap)`` and nothing else, and which says so."""
+
+    @property
+    def head_cap(self) -> float:
+        """The cap of the logits."""
+
+    def head_matrix(self) -> Tensor:
+        """W ``[V, D]``, as it is now."""
+
+
+@runtime_checkable
 class IncrementalBackend(Backend, Protocol):
     """A model that can continue rows it has read, which step mode uses where it is offered."""
 

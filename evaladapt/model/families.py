@@ -118,14 +118,12 @@ def placed(reference: str) -> Placed:
 
     Runs no stranger's code: of a stranger's reference it is taken that the part behind the family's name is a path.
     """
+    prefix, colon, _ = reference.partition(":")
+    named_first = f"{prefix}:" if colon and any(listing.alias == prefix for listing in installed()) else ""
     found = _resolve(reference, strangers=False)
-    if found is None:
-        prefix, colon, where = reference.partition(":")
-        is_named = bool(colon) and any(listing.alias == prefix for listing in installed())
-        place = path_placed(where if is_named else reference)
-        return Placed(f"{prefix}:{place.where}" if is_named else place.where, place.reads)
-    place = found.family.placed(found.where)
-    return Placed(f"{found.name}:{place.where}", place.reads)
+    where = reference.removeprefix(named_first)
+    place = found.family.placed(where) if found else path_placed(where)
+    return Placed(named_first + place.where, place.reads)
 
 
 def find_family(reference: str) -> Found:

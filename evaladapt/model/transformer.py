@@ -93,6 +93,15 @@ class Transformer(nn.Module):
         cap = self.config.logit_softcap
         return cap * torch.tanh(F.linear(hidden, self.embedding) / cap)
 
+    @property
+    def head_cap(self) -> float:
+        """The cap ``c`` of the logits."""
+        return self.config.logit_softcap
+
+    def head_matrix(self) -> Tensor:
+        """The embedding ``[V, D]``, to which the head is tied."""
+        return self.embedding
+
     def weight_roles(self) -> dict[str, WeightRole]:
         """A weight's role is its name inside its layer; the embedding is the head as well."""
         roles = {name: WeightRole((LAYER.sub("", name),), layer_in(name)) for name, _ in self.named_parameters()}

@@ -139,7 +139,7 @@ def run(
         model=model,
         composed=Composed(names=names, options=_by_alias(options or {}), allow_noncausal=allow_noncausal),
         open_text=lambda tokenizer: _opened(text, tokenizer, limit_tokens),
-        paths=tuple(map(str, _paths(text))),
+        paths=tuple(str(path.absolute()) for path in _paths(text)),
         settings=Settings(batch=batch, seed=seed, mode=mode),
         boundaries=boundaries,
         doubt=audit,

@@ -9,5 +9,11 @@ text         strangers' strings made safe to print
 threads      how many threads compute
 processes    several processes at one task
 generators   seeds of random generators, by key
+cores        how many threads a child process gets
+children     a process that is given nothing it does not need
+seal         what it can no longer ask of the system; filters, calls
+wire         messages between processes that do not trust each other
+segment      memory that two of them share
+files_read   which files a process has read, as it tells itself
 ============ ============================================================
 """

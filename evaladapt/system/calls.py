@@ -57,6 +57,7 @@ AARCH64 = _numbers(
     "sigaltstack=132 socket=198 socketpair=199 swapoff=225 swapon=224 syslog=116 times=153 tkill=130",
     "tgkill=131 umount2=39",
     "uname=160 unshare=97 userfaultfd=282 wait4=260 write=64 writev=66",
+    "faccessat=48 fstat=80 getcwd=17 getdents64=61 lseek=62 newfstatat=79 pread64=67 readlinkat=78 statx=291",
 )
 
 ARCHITECTURES: Mapping[str, Architecture] = {

@@ -44,7 +44,11 @@ class FilesRead:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
+    """Of a file that was asked for and refused nothing is known but that."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return {"path": str(path), "bytes": 0, "sha256": "refused"}
     return {"path": str(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 

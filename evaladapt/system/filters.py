@@ -15,7 +15,7 @@ Instruction = tuple[int, int, int, int]
 """code, jump if true, jump if false, operand."""
 
 LOAD, EQUAL, AND, GREATER_EQUAL, RETURN = 0x20, 0x15, 0x54, 0x35, 0x06
-ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
+ALLOW, REFUSE, KILL, ASK = 0x7FFF0000, 0x00050000, 0x80000000, 0x7FC00000
 NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16
 X32_BIT = 0x40000000
 
@@ -30,28 +30,37 @@ FORK_FLAGS = 0x01200011
 """CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD: a fork as glibc makes it, sharing nothing with its parent."""
 THREAD_FLAGS = 0x003D0F00
 """Memory, files, signals and thread group shared: a thread as glibc makes it."""
-ADVICE = (4, 8, 14, 15, 21)
-"""MADV_DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, PAGEOUT: never DOFORK, by which forks would have the answer segment."""
+ADVICE = (4, 8, 14, 15)
+"""MADV_DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE: never DOFORK, by which forks would have the answer segment."""
 PRCTL = (1, 15, 16, 0x53564D41)
 """PR_SET_PDEATHSIG, PR_SET_NAME, PR_GET_NAME, PR_SET_VMA."""
 FCNTL = (1, 3)
 """F_GETFD and F_GETFL. Setting flags is refused: they belong to a description that a fork would share."""
+
+CLOCKS = tuple(range(12))
+"""The system's own. Others are a process's, by its number: a player's time would tell its twin something."""
 
 ONLY: Mapping[str, tuple[int, tuple[int, ...]]] = {
     "clone": (0, (FORK_FLAGS, THREAD_FLAGS)),
     "madvise": (2, ADVICE),
     "prctl": (0, PRCTL),
     "fcntl": (1, FCNTL),
+    "clock_gettime": (0, CLOCKS),
+    "clock_getres": (0, CLOCKS),
+    "clock_nanosleep": (0, CLOCKS),
 }
 """Calls that are allowed for some values of one argument."""
 
 PLAIN = _names(
     "read write readv writev close poll ppoll select pselect6 mprotect munmap mremap brk rt_sigaction "
     "rt_sigprocmask rt_sigreturn sigaltstack restart_syscall futex futex_waitv set_robust_list rseq "
-    "set_tid_address membarrier sched_yield sched_getaffinity getcpu arch_prctl clock_gettime clock_getres "
-    "clock_nanosleep nanosleep gettimeofday time times getrusage getpid gettid getppid getuid geteuid getgid "
+    "set_tid_address membarrier sched_yield sched_getaffinity getcpu arch_prctl "
+    "nanosleep gettimeofday time times getrusage getpid gettid getppid getuid geteuid getgid "
     "getegid uname getrandom wait4 exit exit_group"
 )
+
+LOOKING = _names("access faccessat fstat getcwd getdents64 lseek newfstatat pread64 readlink readlinkat statx sendmsg")
+"""What loading does all the time, and what lets nobody tell anybody anything: it is not asked about."""
 
 TO_JOIN_PROCESSES = _names("sendto recvfrom sendmsg recvmsg epoll_wait epoll_pwait epoll_ctl getsockopt")
 """What gloo needs on connections that stand: for several players that compute one run together."""
@@ -66,14 +75,24 @@ STRANGERS_MAY_NOT = _names(
 )
 
 
-def deny_list(architecture: Architecture) -> list[Instruction]:
-    """Everything but ``STRANGERS_MAY_NOT``; a thread or process can be made only in the two usual ways."""
+def deny_list(architecture: Architecture, more: Sequence[str] = (), otherwise: int = ALLOW) -> list[Instruction]:
+    """Everything but ``STRANGERS_MAY_NOT``; a thread or process can be made only in the two usual ways.
+
+    With another answer ``otherwise`` (``ASK``), that is given for what :func:`allow_list` refuses, and only ``LOOKING``
+    and sending are allowed beside it.
+    """
     program = _opening(architecture)
     for name in STRANGERS_MAY_NOT:
         program += _answer(architecture, name, _refused(errno.EPERM))
     program += _made_visible(architecture)
     program += _one_of(architecture, "clone", *ONLY["clone"])
-    return [*program, (RETURN, 0, 0, ALLOW)]
+    if otherwise != ALLOW:
+        for name in (*PLAIN, *LOOKING, *more):
+            program += _answer(architecture, name, ALLOW)
+        for name, (argument, values) in ONLY.items():
+            program += _one_of(architecture, name, argument, values, otherwise) if name != "clone" else []
+        program += _private_memory(architecture, otherwise)
+    return [*program, (RETURN, 0, 0, otherwise)]
 
 
 def allow_list(architecture: Architecture, more: Sequence[str] = ()) -> list[Instruction]:
@@ -112,24 +131,26 @@ def _made_visible(architecture: Architecture) -> list[Instruction]:
     return _answer(architecture, "clone3", _refused(errno.ENOSYS))
 
 
-def _one_of(architecture: Architecture, name: str, argument: int, values: Sequence[int]) -> list[Instruction]:
+def _one_of(
+    architecture: Architecture, name: str, argument: int, values: Sequence[int], otherwise: int = REFUSE | errno.EPERM
+) -> list[Instruction]:
     """Allow a call for these values of an argument, of which the upper half must be zero; refuse it for others."""
     low, high = ARGUMENTS_AT + 8 * argument, ARGUMENTS_AT + 8 * argument + 4
     body: list[Instruction] = [(LOAD, 0, 0, high), (EQUAL, 0, 2 * len(values) + 1, 0), (LOAD, 0, 0, low)]
     for value in values:
         body += [(EQUAL, 0, 1, value), (RETURN, 0, 0, ALLOW)]
-    body.append((RETURN, 0, 0, _refused(errno.EPERM)))
+    body.append((RETURN, 0, 0, otherwise))
     return [(EQUAL, 0, len(body), architecture.numbers[name]), *body]
 
 
-def _private_memory(architecture: Architecture) -> list[Instruction]:
+def _private_memory(architecture: Architecture, otherwise: int = REFUSE | errno.EPERM) -> list[Instruction]:
     """``mmap`` of private memory only."""
     body: list[Instruction] = [
         (LOAD, 0, 0, ARGUMENTS_AT + 8 * 3),
         (AND, 0, 0, MAP_KIND),
         (EQUAL, 0, 1, MAP_PRIVATE),
         (RETURN, 0, 0, ALLOW),
-        (RETURN, 0, 0, _refused(errno.EPERM)),
+        (RETURN, 0, 0, otherwise),
     ]
     return [(EQUAL, 0, len(body), architecture.numbers["mmap"]), *body]
 

@@ -17,16 +17,18 @@ import platform
 import resource
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evaladapt.system.calls import ARCHITECTURES, Architecture
-from evaladapt.system.filters import Instruction, allow_list, deny_list
+from evaladapt.system.filters import ASK, Instruction, allow_list, deny_list
 
 PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_SET_MODE_FILTER = 1
 SECCOMP_FILTER_FLAG_TSYNC = 1
+TSYNC_AND_LISTENER = 1 << 0 | 1 << 3 | 1 << 4
+"""SECCOMP_FILTER_FLAG_TSYNC, NEW_LISTENER, and TSYNC_ESRCH, without which the first two exclude each other."""
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
 LANDLOCK_CREATE_RULESET_VERSION = 1
 LANDLOCK_RULE_PATH_BENEATH = 1
@@ -74,11 +76,21 @@ def restrict_files(readable: Sequence[Path], listable: Sequence[Path] = ()) -> S
     return Seal((), ("no Landlock: while they are imported, strategies can read files of the machine",))
 
 
-def before_strangers() -> Seal:
-    """Refuse new programs, sockets and other processes."""
+def before_strangers(hand_over: Callable[[int | None], None], more: Sequence[str] = ()) -> Seal:
+    """Refuse new programs, sockets and other processes, and have the parent asked about what the second stage refuses.
+
+    Args:
+        hand_over: gives the parent the descriptor that it is asked by, or None; see :mod:`evaladapt.system.supervisor`.
+        more: calls that the second stage allows too.
+    """
     architecture = _architecture()
-    if architecture is not None and _install(architecture, deny_list(architecture)):
-        return Seal((SECCOMP,))
+    if architecture is not None:
+        listener = _install_asking(architecture, deny_list(architecture, more, otherwise=ASK))
+        hand_over(listener)
+        if listener is not None or _install(architecture, deny_list(architecture)):
+            return Seal((SECCOMP,))
+    else:
+        hand_over(None)
     return Seal((), ("no seccomp: while they are imported, strategies can start programs and open connections",))
 
 
@@ -105,17 +117,25 @@ def _architecture() -> Architecture | None:
 
 def _install(architecture: Architecture, program: Sequence[Instruction]) -> bool:
     """Put a filter on all threads; False where the kernel takes none."""
+    return _seccomp(architecture, program, SECCOMP_FILTER_FLAG_TSYNC) == 0
+
+
+def _install_asking(architecture: Architecture, program: Sequence[Instruction]) -> int | None:
+    """The same for one that asks: the descriptor to answer by; None where the kernel has none."""
+    found = _seccomp(architecture, program, TSYNC_AND_LISTENER)
+    return found if found >= 0 else None
+
+
+def _seccomp(architecture: Architecture, program: Sequence[Instruction], flags: int) -> int:
     code = b"".join(struct.pack("<HBBI", *one) for one in program)
     buffer = ctypes.create_string_buffer(code, len(code))
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
-    prog = Program(len(program), ctypes.cast(buffer, ctypes.c_void_p))
+    prog, libc = Program(len(program), ctypes.cast(buffer, ctypes.c_void_p)), _libc()
     _refuse_new_privileges()
-    done = _libc().syscall(architecture.numbers["seccomp"], SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-                           ctypes.byref(prog))  # fmt: skip
-    return int(done) == 0
+    return int(libc.syscall(architecture.numbers["seccomp"], SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(prog)))
 
 
 def _restrict_files(readable: Sequence[Path], listable: Sequence[Path]) -> bool:

@@ -7,15 +7,20 @@ set the same number would add in different orders.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from evaladapt.errors import UsageError
 from evaladapt.system.strict_json import shown
 
+PAUSE_HARD = 2
+OPENMP = re.compile(r"lib(gomp|iomp5|omp)[^/]*\.so")
 MOST_THREADS = 1024
 """What a record or a coded file may ask for; a million would take the machine's process numbers."""
 
@@ -46,6 +51,33 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class Pool:
+    """OpenMP's threads of this process, found while libraries can still be looked for.
+
+    A fork has none of them, and OpenMP would wait for them for ever; so they are given back before a fork, and parent
+    and fork make their own when they next compute.
+    """
+
+    def __init__(self) -> None:
+        self._library = _openmp()
+
+    def give_back(self) -> bool:
+        """Whether that was possible; else a fork may compute with one thread only."""
+        return self._library is not None and int(self._library.omp_pause_resource_all(PAUSE_HARD)) == 0
+
+
+def _openmp() -> ctypes.CDLL | None:
+    """GNU's or LLVM's, whichever is loaded; ``omp_pause_resource_all`` is in OpenMP 5.0."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return None
+    paths = {line.split(maxsplit=5)[-1] for line in lines if OPENMP.search(line)}
+    libraries = [ctypes.CDLL(path) for path in sorted(paths)]
+    found = [one for one in libraries if hasattr(one, "omp_pause_resource_all")]
+    return found[0] if len(found) == len(libraries) == 1 else None
 
 
 def _refuse_fewer(count: int) -> None:

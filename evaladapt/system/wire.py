@@ -103,7 +103,7 @@ class Wire:
         while True:
             left = None if until is None else max(0.0, until - time.monotonic())
             ready = dict(poll.poll(None if left is None else 1000 * left))
-            if not ready:
+            if not ready or (left == 0 and self.descriptor not in ready):
                 raise WireSilent("it did not answer in time")
             for descriptor, serve in meanwhile.items():
                 if descriptor in ready:

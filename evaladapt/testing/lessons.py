@@ -14,11 +14,9 @@ LESSONS = {
     "FLIP": "A distribution depends on its own target or on later ones. The usual causes: state of scope 'window' that"
     " mixes the rows of past (fit every row by itself, over dim 1, never over dim 0), statistics over all positions of"
     " a block in a transform (a mean over dim 1 sees later positions), and attributes that begin with an underscore.",
-    "TRUNC": "A distribution depends on text beyond its batch, which no view hands out. Only documents' starts and the"
-    " number of targets are public.",
     "STEP": "Block mode and step mode differ. The usual causes: a transform that mixes positions or rows, or that"
-    " changes state (it is called for one target at a time in step mode: learn in adapt, before the targets, or in observe,"
-    " after them), and shared state that is not declared: then say scope='stream' or 'document'.",
+    " changes state (it is called for one target at a time in step mode: learn in adapt, before the targets, or in"
+    " observe, after them), and shared state that is not declared: then say scope='stream' or 'document'.",
     "TOK": "The charges for all values of one target add up to more than one: the distribution was made with the target"
     " in hand.",
     "HYPER": "More bits are saved than chance allows on a text that the model wrote itself: there is a leak somewhere.",

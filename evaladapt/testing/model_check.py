@@ -17,7 +17,7 @@ from torch.func import functional_call
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.trial import first_changed, trial_texts
 from evaladapt.errors import EvaladaptError
-from evaladapt.model.backend import Backend, IncrementalBackend, TailBackend, roles_of
+from evaladapt.model.backend import Backend, CappedHeadBackend, IncrementalBackend, TailBackend, roles_of
 from evaladapt.model.families import open_model
 from evaladapt.model.roles import BIAS, EMBEDDING, HEAD, OTHER
 
@@ -79,7 +79,7 @@ def _complaints_of_runs(model: Backend, seed: int, length: int) -> list[str]:
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device)
     complaints: list[str] = []
     checks: tuple[Callable[[Backend, Tensor], Complaints], ...] = (
-        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _tail, _cache, _roles, _gradients,
+        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _tail, _capped, _cache, _roles, _gradients,
     )  # fmt: skip
     for check in checks:
         try:
@@ -166,6 +166,14 @@ def _tail(model: Backend, tokens: Tensor) -> Complaints:
         if tail.shape != wanted.shape or _apart(tail, wanted) > CACHE_AGREES:
             yield f"hidden_from(tokens, {first}) is not hidden(tokens)[:, {first}:]"
             return
+
+
+@torch.no_grad()
+def _capped(model: Backend, tokens: Tensor) -> Complaints:
+    if isinstance(model, CappedHeadBackend):
+        hidden, cap = model.hidden(tokens), model.head_cap
+        if _apart(cap * torch.tanh(hidden @ model.head_matrix().T / cap), model.head(hidden)) > HEAD_AGREES:
+            yield "head is not head_cap tanh(head_matrix h / head_cap)"
 
 
 @torch.no_grad()

@@ -9,11 +9,13 @@ from evaladapt.system.text import safe
 
 ARTIFACT = "is an artifact already. Look into it: evaladapt artifact show {path}"
 GGUF = "is a GGUF model, which opens as it is: evaladapt run hf:{path}"
-TORCH_SAVE = "is a file of torch.save, which pack does not load. Checkpoints of parameter-golf open as they are: \
-evaladapt run golf:{path}"
-FOLDER = "is a Hugging Face folder, which opens as it is: evaladapt run hf:{path}"
+TORCH_SAVE = "is a file of torch.save. A checkpoint of parameter-golf opens as it is: evaladapt run golf:{path}, or \
+is frozen: evaladapt pack golf:{path}"
+FOLDER = (
+    "is a Hugging Face folder, which opens as it is: evaladapt run hf:{path}, or is frozen: evaladapt pack hf:{path}"
+)
 WEIGHTS = "holds weights as safetensors, but evaladapt train did not write it. A Hugging Face model opens as its \
-folder: evaladapt run hf:{folder}  (all kinds: evaladapt models list)"
+folder: evaladapt run hf:{folder}, or is frozen: evaladapt pack hf:{folder}  (all kinds: evaladapt models list)"
 BY_MAGIC = {b"GGUF": GGUF, b"PK\x03\x04": TORCH_SAVE, b"\x80\x02": TORCH_SAVE}
 BY_SUFFIX = {".eva": ARTIFACT, ".gguf": GGUF, ".pt": TORCH_SAVE, ".ptz": TORCH_SAVE, ".pth": TORCH_SAVE}
 LENGTH_BYTES = 8

@@ -18,7 +18,6 @@ The head's soft cap makes the problem slightly non-convex, so the solvers stop n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -38,6 +37,7 @@ from evaladapt.contract import (
     option,
 )
 from evaladapt.toolbox.batched_lbfgs import LbfgsOptions, Objective, minimise
+from evaladapt.toolbox.hidden_delta import CappedLikelihood
 from evaladapt.toolbox.low_rank import AdamWOptions, AdamWState, adamw_step
 
 
@@ -82,7 +82,7 @@ class SlotHidden:
         """Fit the deltas of all rows side by side: [B,D]."""
         hidden = cast(Tensor, past.hidden)
         start = torch.zeros(hidden.shape[0], hidden.shape[2], device=hidden.device)
-        self._delta = _fitted(start, hidden, past.targets, host.head, self._options)
+        self._delta = _fitted(start, hidden, past.targets, host, self._options)
 
     @hookimpl
     def transform_hidden(self, hidden: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class SlotHiddenStream:
     @hookimpl
     def adapt(self, past: Past, host: Host) -> None:
         """Move delta on by the past before the frontier."""
-        self._delta = _fitted(self._delta, cast(Tensor, past.hidden), past.targets, host.head, self._options)
+        self._delta = _fitted(self._delta, cast(Tensor, past.hidden), past.targets, host, self._options)
 
     @hookimpl
     def transform_hidden(self, hidden: Tensor) -> Tensor:
@@ -131,17 +131,12 @@ def _shifted(hidden: Tensor, delta: Tensor | None) -> Tensor:
     return hidden if delta is None else hidden + delta.unsqueeze(1).to(hidden.dtype)
 
 
-def _fitted(
-    start: Tensor, hidden: Tensor, targets: Tensor, head: Callable[[Tensor], Tensor], options: SlotHiddenOptions
-) -> Tensor:
-    """Deltas [B,D] of rows of hidden states [B,P,D] with targets [B,P]; a row without a visible target keeps its start.
-
-    ``head`` maps hidden states to logits, row by row.
-    """
+def _fitted(start: Tensor, hidden: Tensor, targets: Tensor, host: Host, options: SlotHiddenOptions) -> Tensor:
+    """Deltas [B,D] of hidden states [B,P,D] with targets [B,P]; a row without a visible target keeps its start."""
     visible = (targets != HIDDEN_TARGET).sum(dim=1)
     if not bool(visible.any()):
         return start
-    objective = _objective(hidden, targets, visible, head, options.precision)
+    objective = _objective(_likelihood(hidden, targets, host), visible, options.precision)
     if options.solver == "lbfgs":
         moved = minimise(objective, start, LbfgsOptions(iterations=options.steps, history=options.history)).x
     else:
@@ -149,21 +144,32 @@ def _fitted(
     return torch.where((visible > 0).unsqueeze(1), moved, start)
 
 
-def _objective(
-    hidden: Tensor, targets: Tensor, visible: Tensor, head: Callable[[Tensor], Tensor], precision: float
-) -> Objective:
+def _objective(likelihood: Objective, visible: Tensor, precision: float) -> Objective:
     """Nats per visible token of every row, prior included, with its gradient."""
     count = visible.clamp(min=1)
 
     def value_and_gradient(delta: Tensor) -> tuple[Tensor, Tensor]:
+        nats, slope = likelihood(delta)
+        value = (nats + 0.5 * precision * delta.double().square().sum(dim=1)) / count
+        return value, (slope + precision * delta) / count.unsqueeze(1)
+
+    return value_and_gradient
+
+
+def _likelihood(hidden: Tensor, targets: Tensor, host: Host) -> Objective:
+    """Nats of every row's visible targets [B] under a delta [B,D], with their gradient."""
+    known = host.capped_head()
+    if known is not None:
+        return CappedLikelihood.build(hidden, targets, known.weight, known.cap).value_and_gradient
+
+    def value_and_gradient(delta: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             leaf = delta.detach().requires_grad_()
-            logits = head(_shifted(hidden, leaf)).flatten(0, 1).float()
+            logits = host.head(_shifted(hidden, leaf)).flatten(0, 1).float()
             nats = cross_entropy(logits, targets.flatten(), ignore_index=HIDDEN_TARGET, reduction="none")
-            likelihood = nats.view(targets.shape).double().sum(dim=1)
-            value = (likelihood + 0.5 * precision * leaf.double().square().sum(dim=1)) / count
-            (gradient,) = torch.autograd.grad(value.sum(), leaf)
-        return value.detach(), gradient
+            summed = nats.view(targets.shape).double().sum(dim=1)
+            (gradient,) = torch.autograd.grad(summed.sum(), leaf)
+        return summed.detach(), gradient
 
     return value_and_gradient
 

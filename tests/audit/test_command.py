@@ -35,15 +35,16 @@ def test_an_artifact_passes_every_probe(capsys, tiny_artifact, text_file):
     content = json.loads(out)
     assert content["verdict"] == "PASSED"
     assert {probe.name for probe in ALL} <= {one["probe"] for one in content["findings"]}
-    assert {one["probe"] for one in content["findings"] if one["outcome"] == "not covered"} == {"KRAFT"}
+    assert {one["probe"] for one in content["findings"] if one["outcome"] == "not covered"} == {"KRAFT", "ECHO"}
     assert "artifact: KRAFT" in err
+    assert "artifact: ECHO" in err
 
 
 def test_a_cheat_exits_with_3_and_the_command_shows_it_again(capsys, tmp_path, monkeypatch, tiny_artifact, text_file):
     lay_out(tmp_path, monkeypatch, "sly", "1.0", "sly_module", CHEAT, cheat="Cheat")
     given = [tiny_artifact, "--data", text_file, "--plugins", "cheat", "--limit-tokens", 60, "-o", "sliding.stride=4"]
     out_file = tmp_path / "audit.json"
-    code, out, _ = audit(capsys, *given, "--on", "artifact", "--probes", "flip,norm", "--out", out_file)
+    code, out, _ = audit(capsys, *given, "--on", "artifact", "--probes", "flip,repeat", "--out", out_file)
     assert code == 3
     assert "C1 is broken, by FLIP on the artifact" in out
     again = out.split("again       ")[1].splitlines()[0]
@@ -56,7 +57,7 @@ def test_a_cheat_exits_with_3_and_the_command_shows_it_again(capsys, tmp_path, m
 
 def test_the_toy_needs_no_artifact_and_takes_options_of_its_own(capsys):
     given = ["--on", "toy", "--plugins", "ttt", "-o", "ttt.chunk=4096", "--toy-option", "ttt.chunk=512"]
-    code, out, _ = audit(capsys, *given, "--probes", "effect,norm", "-o", "sliding.stride=64")
+    code, out, _ = audit(capsys, *given, "--probes", "effect,repeat", "-o", "sliding.stride=64")
     assert code == 0
     assert "predictions differ from the plan's" in out
 
@@ -88,11 +89,11 @@ def test_what_cannot_run_on_the_toy_is_said_and_the_artifact_is_audited(
 ):
     picky = CHEAT.replace("def __init__(self, options): pass", BEGIN).replace("return logits + 0.1", "return logits #")
     lay_out(tmp_path, monkeypatch, "picky", "1.0", "picky_module", picky, cheat="Cheat")
-    given = [tiny_artifact, "--data", text_file, "--plugins", "cheat", "--limit-tokens", 60, "--probes", "norm"]
+    given = [tiny_artifact, "--data", text_file, "--plugins", "cheat", "--limit-tokens", 60, "--probes", "repeat"]
     code, out, _ = audit(capsys, *given)
     assert code == 0
     assert "the composition cannot run on the toy: too small" in out
-    assert "artifact  NORM" in out
+    assert "artifact  REPEAT" in out
     code, _, err = audit(capsys, *given, "--on", "toy")
     assert (code, "too small" in err) == (2, True)
 

@@ -29,7 +29,7 @@ def test_markdown_holds_every_clause_hash_count_and_unit(capsys, records):
     for part in ("Verdict: **CAUSAL**", "### C1: ", "### C2: pass", "### C4: pass", "### D: ", "### W: pass",
                  "nats per target", "nats per byte", record["data"]["text_sha256"], record["artifact"]["sha256"],
                  record["adapted"]["ledger_sha256"][:16], "90 targets", "chunk=40", '"torch"', "## Not covered",
-                 "only the first 90 of"):  # fmt: skip
+                 "## What was checked", "seccomp", "only the first 90 targets"):  # fmt: skip
         assert part in out, part
 
 
@@ -77,7 +77,9 @@ def test_records_of_different_runs_are_refused(capsys, records, tmp_path):
     assert "another composition" in err
 
 
-@pytest.mark.parametrize(("content", "said"), [("{", "not JSON"), ("[]", "not a run record"), ("{}", "no run record")])
+@pytest.mark.parametrize(
+    ("content", "said"), [("{", "not valid JSON"), ("[]", "no record of a run"), ("{}", "no record of a run")]
+)
 def test_what_is_no_record_is_refused(capsys, tmp_path, content, said):
     (tmp_path / "x.json").write_text(content)
     code, _, err = report(capsys, tmp_path / "x.json")
@@ -87,4 +89,50 @@ def test_what_is_no_record_is_refused(capsys, tmp_path, content, said):
 
 def test_a_missing_file_is_refused(capsys, tmp_path):
     code, _, err = report(capsys, tmp_path / "none.json")
-    assert (code, "cannot be read" in err) == (5, True)
+    assert (code, "none.json" in err) == (5, True), err
+
+
+def _damaged(record, *path, value):
+    for name in path[:-1]:
+        record = record[name]
+    if value is None:
+        del record[path[-1]]
+    else:
+        record[path[-1]] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("verdict",), "FINE"),
+        (("verdict",), None),
+        (("checked",), None),
+        (("checked", "looks"), "many"),
+        (("checked", "targets_bound"), "small"),
+        (("clauses", 0, "outcome"), 3),
+        (("composition",), [{}]),
+        (("composition", 0, "options"), 3),
+        (("findings",), [{}]),
+        (("findings",), [{"probe": "ECHO"}]),
+        (("adapted", "nats"), "1"),
+        (("data", "targets"), 0),
+        (("artifact", "sha256"), 3),
+        (("surprise",), 1),
+    ],
+    ids=str,
+)
+def test_a_damaged_record_is_an_error_that_names_the_file(capsys, records, tmp_path, path, value):
+    record = json.loads(records[0].read_text())
+    _damaged(record, *path, value=value)
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    code, _, err = report(capsys, tmp_path)
+    assert code == 5, err
+    assert "record.json" in err
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"findings": 3}', '{"findings": [{}]}', "[" * 5000])
+def test_damaged_findings_are_an_error_that_names_the_file(capsys, records, tmp_path, content):
+    (tmp_path / "audit.json").write_text(content)
+    code, _, err = report(capsys, records[0], "--audit", tmp_path / "audit.json")
+    assert code == 5, err
+    assert "audit.json" in err

@@ -1,6 +1,4 @@
 import numpy as np
-import pytest
-from evaladapt.audit.rehearsal import CannotRehearse, rewritten_in_place
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,25 +37,3 @@ def test_a_copy_has_tokens_of_its_own():
 def test_a_plain_text_is_one_document_with_bos_before_it():
     text = plain_text(np.array([4, 5], dtype=np.int32), BOS)
     assert (text.tokens.tolist(), text.documents.tolist(), text.targets) == ([BOS, 4, 5], [0, 0, 0], 2)
-
-
-def test_rewriting_in_place_is_undone_whatever_happens():
-    stream = random_stream()
-    before = stream.tokens.copy()
-
-    def fails():
-        with rewritten_in_place(stream, 5, np.random.default_rng(0)) as tokens:
-            assert tokens is stream.tokens
-            assert (tokens[5:] != before[5:]).any()
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fails()
-    assert np.array_equal(stream.tokens, before)
-
-
-def test_a_text_that_cannot_be_written_to_is_said_so():
-    stream = copy_of(random_stream())
-    stream.tokens.setflags(write=False)
-    with pytest.raises(CannotRehearse), rewritten_in_place(stream, 5, np.random.default_rng(0)):
-        pass

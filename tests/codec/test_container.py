@@ -108,7 +108,7 @@ def test_a_recipe_leaves_its_defaults_out_and_gets_them_back():
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
-    with pytest.raises(CodecError, match="(?i)no such file"):
+    with pytest.raises(CodecError, match=r"(?i)no such file"):
         read_evz(tmp_path / "none.evz")
     with pytest.raises(CodecError, match="not a regular file"):
         read_evz(tmp_path)

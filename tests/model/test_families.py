@@ -151,9 +151,9 @@ def test_the_identity_of_several_files_is_that_of_their_list_and_moves_with_them
 
 def test_a_reference_is_placed_for_a_process_in_another_folder(also, tiny_artifact, tmp_path, monkeypatch):
     monkeypatch.chdir(tiny_artifact.parent)
-    for reference in (tiny_artifact.name, f"eva:{tiny_artifact.name}"):
-        place = families.placed(reference)
-        assert place == Placed(f"eva:{tiny_artifact.resolve()}", (tiny_artifact.resolve(),))
+    for prefix in ("", "eva:"):
+        place = families.placed(prefix + tiny_artifact.name)
+        assert place == Placed(f"{prefix}{tiny_artifact.resolve()}", (tiny_artifact.resolve(),))
     assert families.placed("micro").reads[0].name == "micro.eva"
     also(("folders", "Folder", "other"))
     assert families.placed(f"folders:{tiny_artifact.name}").where == f"folders:{tiny_artifact.resolve()}"

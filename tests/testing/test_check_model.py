@@ -70,6 +70,7 @@ CASES = {
     "the second time": {"hidden": drops_out},
     "states continued from the cache differ": {"extend": forgets},
     "hidden_from": {"hidden_from": lambda self, tokens, first: self.hidden(tokens)[:, first - 1 :]},
+    "head is not head_cap": {"head_cap": property(lambda self: 7.0)},
     "weight_roles and named_parameters differ": {"weight_roles": one_role_less},
     "the model says that it has 2": {"weight_roles": first_layer_only},
     "no weight has the role embedding": {"weight_roles": nothing_known},

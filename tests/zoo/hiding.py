@@ -1,7 +1,6 @@
 """Cheats that hide, and strategies that break the rules of the hooks."""
 
 import socket
-import tempfile
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ from tests.zoo.thief import (
 
 LATE = 5_000
 KEPT_IN_THE_MODULE = {}
-DROP = Path(tempfile.gettempdir()) / "evaladapt-zoo-drop.txt"
+DROP = Path("/tmp/evaladapt-zoo-drop.txt")
 SHARED_PROBS = Capabilities(stage=Stage.PROBS, scope="stream")
 
 

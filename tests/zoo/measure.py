@@ -7,7 +7,7 @@ import numpy as np
 
 from evaladapt.audit.echo import echo
 from evaladapt.errors import EvaladaptError
-from evaladapt.judge.evaluate import evaluate, score_base
+from evaladapt.judge.evaluate import evaluate, score_base, tokenizer_of
 from evaladapt.judge.record import VIOLATED
 from evaladapt.judge.request import Composed, Request
 
@@ -58,9 +58,9 @@ class Court:
     def base(self, boundaries):
         """Bits per byte and outcome of the plan alone."""
         if boundaries not in self._bases:
-            alone = replace(self.request, boundaries=boundaries)
-            record = evaluate(alone)
-            self._bases[boundaries] = (record.bpb, score_base(alone))
+            outcome = score_base(replace(self.request, boundaries=boundaries))
+            size = self.request.open_text(tokenizer_of(self.request.model)).text_bytes
+            self._bases[boundaries] = (outcome.bits / size, outcome)
         return self._bases[boundaries]
 
     def tried(self, cheat, seed=None):

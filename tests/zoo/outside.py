@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import socket
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -65,24 +64,6 @@ class CLibraryReads(Reader):
 class TorchReads(Reader):
     def read(self, path):
         return bytes(torch.from_file(path, size=64, dtype=torch.uint8).tolist())
-
-
-@cheat("N13", "the text's file, in a process that stays behind", OUTSIDE)
-class ForkStays(Reader):
-    def read(self, path):
-        if os.fork() == 0:
-            threading.Event().wait(300)
-            os._exit(0)
-        return b""
-
-
-@cheat("N14", "a pipe that stays open beyond the seal", OUTSIDE)
-class PipeStays(Reader):
-    kept = []
-
-    def read(self, path):
-        self.kept.append(socket.socketpair() if hasattr(socket, "never") else os.pipe())
-        return b""
 
 
 @cheat("N15", "a memo of an earlier run beside its own code, and in a database", OUTSIDE)

@@ -3,13 +3,13 @@
 import os
 import threading
 import time
+from itertools import pairwise
 
 import torch
 
 from evaladapt.contract import Capabilities, Stage, Window, hookimpl
-from evaladapt.engine import setup
 from tests.zoo.thief import BOUNDARIES, RARE, UNCOVERED, Thief, boost, cheat, stolen_targets
-from tests.zoo.together import Greedy, patched
+from tests.zoo.together import Greedy
 
 
 class Sometimes(Thief):
@@ -79,13 +79,7 @@ class SulkingTwin(Greedy):
         return boost(logits, stolen_targets(query))
 
 
-@cheat("N52", "it says that it ran on a device where there are no twins", UNCOVERED)
-class OtherDevice(Greedy):
-    def __init__(self, options):
-        patched(setup.Setup, "description", lambda described: lambda self: described(self) | {"device": "cuda:0"})
-
-
-@cheat("N53", "it makes its twins slow, so that few looks are affordable, and cheats at one target of twenty", UNCOVERED,
+@cheat("N53", "it makes looks dear, so that there are few, and cheats at one target of twenty", UNCOVERED,
        share=0.05)  # fmt: skip
 class SlowTwins(Sometimes):
     @hookimpl
@@ -117,7 +111,7 @@ class AtDocuments(Thief):
     @hookimpl
     def plan(self, stream, model):
         starts = [*stream.document_starts, stream.targets + 1]
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             first = max(start, 1)
             while first < end:
                 stop = min(first + 64, end)

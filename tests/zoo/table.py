@@ -1,11 +1,12 @@
 """The zoo, measured: every cheat under the default settings of an evaluation, written as ``tests/zoo/README.md``.
 
-``python -m tests.zoo.table TEXT`` takes a text file (.txt, .jsonl or .bin), of which 16,384 targets are used; nothing of
-it is kept. What was measured is noted in RESULTS as it comes, so that an interrupted table goes on where it was; names
-of cheats after the text measure these again.
+``python -m tests.zoo.table TEXT`` takes a text file (.txt, .jsonl or .bin), of which 16,384 targets are used; nothing
+of it is kept. What was measured is noted in RESULTS as it comes, so that an interrupted table goes on where it was;
+names of cheats after the text measure these again.
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -20,7 +21,7 @@ from tests.zoo.installed import install
 from tests.zoo.measure import NOTHING_GAINED, Court
 from tests.zoo.thief import CAUSES, CHEATS
 
-MODEL, TARGETS, DRAWS = "micro", 16_384, 20
+MODEL, TARGETS, DRAWS = "micro", 16_384, int(os.environ.get("EVALADAPT_DRAWS", "20"))
 PAGE = Path(__file__).with_name("README.md")
 RESULTS = Path(tempfile.gettempdir()) / "evaladapt-zoo-results.jsonl"
 
@@ -31,7 +32,7 @@ REFUSED = (
      "`begin` is handed no tokens; asking for them is refused at registration"),
     ("L15, L23", "a transform that asks for its targets", "refused at registration, with the arguments there are"),
     ("L03, L05, L29", "charging a target twice", "the ledger takes the target that is due and no other (C4)"),
-    ("L16-L18", "reporting a number for the target", "there is no such message: the judge charges from the distribution"),
+    ("L16-L18", "reporting a number for the target", "there is no such message: the judge charges from distributions"),
     ("L34-L38", "a wrong byte table", "the bytes of the tokens must sum to the text's"),
     ("L39", "a tokenizer that makes the text easier", "refused with the first difference"),
     ("peeking", "step mode, `encode`", "refused: there is nothing to peek at"),
@@ -92,8 +93,8 @@ def _short(said):
 def page(results):
     """The whole page."""
     lines = ["# The zoo: cheats, and what becomes of each", "",
-             f"Written by `python -m tests.zoo.table TEXT` with {MODEL} and {TARGETS:,} targets of FineWeb, at the default"
-             " settings of an evaluation.", "",
+             f"Written by `python -m tests.zoo.table TEXT` with {MODEL} and {TARGETS:,} targets of FineWeb, at the"
+             " default settings of an evaluation.", "",
              f"*refused*: the run ends with an error or a broken clause. *gains nothing*: at most {NOTHING_GAINED} bpb."
              " *convicted*: a twin said otherwise than the player.", ""]  # fmt: skip
     kinds = Counter(outcome_of(one, results[one.alias])[0].split(" ")[0].split(",")[0] for one in CHEATS
@@ -121,9 +122,9 @@ def main(path, *names):
 
     results = read_results()
     with pytest.MonkeyPatch.context() as monkeypatch, tempfile.TemporaryDirectory() as folder:
-        install(Path(folder), monkeypatch, open_text(tokenizer_of(MODEL)).tokens)
+        install(Path(folder), monkeypatch, open_text(tokenizer_of(MODEL)).tokens, path)
         court = Court(MODEL, open_text, str(path))
-        for cheat in CHEATS:
+        for cheat in sorted(CHEATS, key=lambda one: one.share is not None):
             if cheat.cls.__name__ in names if names else cheat.alias not in results:
                 results[cheat.alias] = measured(court, cheat)
                 with RESULTS.open("a") as file:

@@ -23,9 +23,7 @@ from tests.strategies import EVERY_KIND, DocumentUnigram, Hedge
 from tests.tiny import tiny_model
 
 SEEDS = range(int(os.environ.get("EVALADAPT_SEEDS", "1")))
-PROBES = probes_named(
-    ["NORM", "LEDGER", "REPEAT", "FREEZE", "RNG", "FILES", "REHEARSAL", "FLIP", "TRUNC", "STEP", "PERM"]
-)
+PROBES = probes_named(["REPEAT", "FLIP", "STEP"])
 EFFORT = dataclasses.replace(SMALL, flips=2, step_targets=24)
 SMALLER = {"chunk": 6, "strength": 2.0, "context": 8}
 """Options that make a strategy act on a text of forty tokens, where it has them."""
@@ -52,7 +50,7 @@ def subject(types, seed):
 def refuse_alarms(types, seed):
     findings = audit(Bench(subject(types, seed), effort=EFFORT, seed=seed), PROBES)
     assert not [str(one) for one in findings if one.outcome == "fail"]
-    assert sum(one.outcome == "pass" for one in findings) >= 7
+    assert sum(one.outcome == "pass" for one in findings) >= 3
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,46 +1,99 @@
-from pathlib import Path
+"""Cheats against a sealed player, on a tiny artifact; EVALADAPT_ZOO=1 tries all of them, without it one a kind."""
+
+import os
 
 import pytest
 
 from evaladapt.audit.full import audit, probes_named
-from tests.zoo import adapting, distribution, hiding, passes
+from evaladapt.data.load import load_stream
+from evaladapt.judge.evaluate import tokenizer_of
+from tests.zoo import adapting, ahead, hiding, outside, process, rare, together
+from tests.zoo.importing import device, fork, pipe, reading, ready, unsealed, vocabulary
+from tests.zoo.installed import install
+from tests.zoo.measure import NOTHING_GAINED, Court
 from tests.zoo.subjects import toy_bench
-from tests.zoo.table import README, leaks, page, readme_with
-from tests.zoo.thief import CHEATS
+from tests.zoo.thief import CAUSES, CHEATS, RULES
 
-FAMILIES = (adapting, distribution, passes, hiding)
+BY_CLASS = {one.cls: one for one in CHEATS}
+SHOWN = {
+    adapting.SlotOfTheRow: ("convicted", "told only what precedes the target"),
+    process.PatchedExchange: ("convicted", "told only what precedes the target"),
+    rare.KnowsTwins: ("convicted", "told only what precedes the target"),
+    adapting.ValOnly: ("CAUSAL", ""),
+    fork.ForkStays: ("refused", "left 1 processes running"),
+    pipe.PipeStays: ("refused", "leads out of the player"),
+    reading.ReadsAtImport: ("CAUSAL", ""),
+    together.AnswersForTwin: ("refused", "spoke on its twin's line"),
+    together.SaysDone: ("refused", "nobody had asked for that"),
+    ready.LyingReady: ("refused", "another model"),
+    vocabulary.SmallVocabulary: ("refused", "'rows' is 99"),
+    device.OtherDevice: ("refused", "cuda:0"),
+    rare.SulkingTwin: ("UNCHECKED", "got no answer"),
+    unsealed.NoSecondSeal: ("UNCHECKED", "got no answer"),
+}
+FOUND_BY_PROBES = {
+    adapting.SlotOfTheRow: "STEP",
+    adapting.DeltaOfAllPasts: "FLIP",
+    ahead.MeanOverPositions: "FLIP",
+    hiding.LearningTransform: "STEP",
+    hiding.GlobalDice: "REPEAT",
+    hiding.ModuleGlobal: "REPEAT",
+}
+SERIOUS = [one for one in CHEATS if os.environ.get("EVALADAPT_ZOO")]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_left_behind():
-    yield
-    hiding.DROP.unlink(missing_ok=True)
+@pytest.fixture(scope="module")
+def court(tmp_path_factory, tiny_artifact, text_file):
+    def open_text(tokenizer):
+        return load_stream([text_file], tokenizer)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        tokens = open_text(tokenizer_of(str(tiny_artifact))).tokens
+        install(tmp_path_factory.mktemp("zoo"), monkeypatch, tokens, text_file)
+        yield Court(str(tiny_artifact), open_text, str(text_file))
+
+
+@pytest.mark.parametrize("cls", SHOWN, ids=lambda cls: cls.__name__)
+def test_what_becomes_of_a_cheat(court, cls):
+    outcome, said = SHOWN[cls]
+    found = court.tried(BY_CLASS[cls], seed=0)
+    assert (found.outcome, said in found.said) == (outcome, True), found
+    assert not found.passes
+
+
+@pytest.mark.parametrize("cheat", SERIOUS, ids=lambda one: f"{one.leak}-{one.cls.__name__}")
+def test_no_cheat_passes(court, cheat):
+    """But for those that bring the text along, which ECHO is for."""
+    found = court.tried(cheat, seed=0)
+    assert not found.passes or issubclass(cheat.cls, outside.Knows), found
+
+
+def test_a_text_that_was_brought_along_passes_the_twins_and_is_convicted_by_echo(court):
+    brought = BY_CLASS[outside.Brought]
+    found = court.tried(brought, seed=0)
+    assert (found.outcome, found.gain > 100 * NOTHING_GAINED) == ("CAUSAL", True)
+    heard = court.echo(brought)
+    assert (heard.outcome, heard.figures["p"] < 1e-6) == ("fail", True), heard
+    assert court.echo(BY_CLASS[adapting.ValOnly]).outcome in ("pass", "not covered")
+
+
+@pytest.mark.parametrize("cls", FOUND_BY_PROBES, ids=lambda cls: cls.__name__)
+def test_a_mistake_is_explained_by_a_probe(cls):
     hiding.KEPT_IN_THE_MODULE.clear()
-    adapting.FullPassFirst.learned = None
-
-
-@pytest.mark.parametrize("cheat", CHEATS, ids=[f"{one.leak}-{one.cls.__name__}-{one.probe}" for one in CHEATS])
-def test_a_cheat_is_convicted_by_the_probe_meant_for_it(cheat):
-    findings = audit(toy_bench(cheat.cls, **cheat.subject), probes_named([cheat.probe]))
+    findings = audit(toy_bench(cls), probes_named([FOUND_BY_PROBES[cls]]))
     failed = [one for one in findings if one.outcome == "fail"]
-    assert [(one.probe, one.clause) for one in failed] == [(cheat.probe, cheat.clause)], list(map(str, findings))
+    assert [one.probe for one in failed] == [FOUND_BY_PROBES[cls]], list(map(str, findings))
     assert failed[0].counterexample.difference
     assert failed[0].counterexample.command
 
 
-def test_the_zoo_holds_every_leak_that_a_strategy_can_commit():
-    assert len(CHEATS) >= 40
+def test_the_zoo_holds_every_leak_that_a_strategy_can_commit_and_three_new_ones_for_every_cause():
     leaks = {one.leak for one in CHEATS}
     assert {f"L{number:02d}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14)} <= leaks
     assert {f"L{number}" for number in (16, 17, 18, 19, 20, 21, 24)} <= leaks
     assert {f"L{number}" for number in (25, 26, 27, 28, 29, 30, 31, 32, 47)} <= leaks
-
-
-def test_the_page_of_the_zoo_is_up_to_date():
-    assert (Path(__file__).parent / "README.md").read_text(encoding="utf-8") == page()
-
-
-def test_the_leaks_in_the_readme_are_up_to_date():
-    readme = README.read_text(encoding="utf-8")
-    assert readme == readme_with(leaks(), readme)
-    assert leaks().count("\n| L") + leaks().count("\n| H") + leaks().count("\n| F") >= 30
+    new = [one for one in CHEATS if one.leak.startswith("N")]
+    assert len(new) >= 20
+    for cause in set(CAUSES) - {RULES}:
+        assert sum(one.cause == cause for one in new) >= 3, cause
+    assert len({one.alias for one in CHEATS}) == len(CHEATS)

@@ -3,15 +3,11 @@
 import ctypes
 import dataclasses
 import os
-import struct
-import sys
 import threading
 
 from evaladapt.contract import hookimpl
-from evaladapt.engine import player, setup
 from evaladapt.engine.protocol import Kind
 from evaladapt.engine.remote import RemoteJudge
-from tests.zoo.process import boost_known
 from tests.zoo.thief import TOGETHER, Thief, boost, cheat, stolen_targets
 
 
@@ -46,7 +42,7 @@ class SaysDone(Thief):
     def __init__(self, options):
         def wrap(settle):
             def settled(judge, first, logprobs, trail=()):
-                if first > 2_000:
+                if first > 40:
                     judge._lines.judge.send(
                         Kind.DONE, b'{"weights_digest": "", "scalars": {}, "phases": {}, "strategies": {}}'
                     )
@@ -98,55 +94,6 @@ class AnswersForTwin(Greedy):
         patched(RemoteJudge, "settle", wrap)
 
 
-@cheat("N34", "a READY that lies: nothing but the plan, other rows, a model of one byte", TOGETHER)
-class LyingReady(Greedy):
-    def __init__(self, options):
-        def wrap(description):
-            def described(self):
-                found = description(self)
-                found["composition"] = found["composition"][:1]
-                found["model"] |= {"bytes": 1, "sha256": "0" * 64}
-                return found | {"line": "sliding", "rows": 0, "peeking": []}
-
-            return described
-
-        patched(setup.Setup, "description", wrap)
-
-
-@cheat("N35", "no second seal, and a twin that reads the player's memory", TOGETHER)
-class NoSecondSeal(Thief):
-    """Puts on a filter that allows everything, so that the system counts two, and lets twins look the answer up."""
-
-    def __init__(self, options):
-        from evaladapt.system import seal
-
-        self.leader = os.getpid()
-        everything = [(0x06, 0, 0, 0x7FFF0000)]
-        harmless = lambda *_: seal.Seal(("seccomp",)) if seal._install(seal._architecture(), everything) else None  # noqa: E731
-        for module in (sys.modules["__main__"], player, seal):
-            if hasattr(module, "after_loading"):
-                module.after_loading = harmless
-
-    @hookimpl
-    def transform_logits(self, logits, query):
-        text = stolen_text_of(self.leader)
-        return boost_known(logits, query, text)
-
-
-def stolen_text_of(leader):
-    """The player's array of tokens, which lies at the same address in its twin."""
-    from tests.zoo.thief import engine
-
-    array = engine().text.tokens
-    if os.getpid() == leader:
-        return dict(enumerate(array.tolist()))
-    content = bytearray(array.nbytes)
-    with open(f"/proc/{leader}/mem", "rb", buffering=0) as memory:
-        memory.seek(array.ctypes.data)
-        memory.readinto(content)
-    return dict(enumerate(struct.unpack(f"<{len(array)}i", content)))
-
-
 @cheat("N36", "a page shared by player and twin", TOGETHER)
 class SharedPage(Greedy):
     page = None
@@ -167,23 +114,6 @@ class Helper(Greedy):
         if os.fork() == 0:
             threading.Event().wait(120)
             os._exit(0)
-
-
-@cheat("N38", "a state with the truth in it, forced into the run by a snapshot", TOGETHER)
-class LoadedState(Greedy):
-    @hookimpl
-    def state(self):
-        return {"text": stolen_targets_bytes()}
-
-    @hookimpl
-    def restore(self, state):
-        self.known = state["text"]
-
-
-def stolen_targets_bytes():
-    from tests.zoo.thief import stolen_text
-
-    return stolen_text().numpy().tobytes()
 
 
 @cheat("N39", "a fold, a trail and charges handed to observe, forged", TOGETHER)

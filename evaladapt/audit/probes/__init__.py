@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from evaladapt.audit.probes import effect, flip, hyper, kraft, model, repeat, step, tok, trunc
+from evaladapt.audit.probes import effect, flip, hyper, kraft, model, repeat, step, tok
 
 ALL = (
     effect.PROBE,
     repeat.PROBE,
     model.PROBE,
     flip.PROBE,
-    trunc.PROBE,
     step.PROBE,
     tok.PROBE,
     hyper.PROBE,

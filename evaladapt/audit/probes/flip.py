@@ -4,9 +4,9 @@ The rewritten tokens are ordinary ones and keep all shapes and document boundari
 vector is compared, the target's own included, so a distribution that depends on its own target moves too. Only the past
 is held to stay: that the future follows the past is what adaptation is.
 
-Cannot see: a leak that none of the chosen positions touches (STEP looks at every position of a slice, TRUNC at every
-batch), text that the strategy has from somewhere else (FILES, REPEAT, HYPER), and scores computed outside of the engine
-from the target alone, where only a number per target is known (TOK).
+Cannot see: a leak that none of the chosen positions touches (STEP looks at every position of a slice), text that the
+strategy has from somewhere else (REPEAT, HYPER, ECHO), and scores computed outside of the engine from the target alone,
+where only a number per target is known (TOK).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evaladapt.audit.subject import capture, difference
 from evaladapt.audit.text import rewritten
 
 
-def flip(bench: Bench) -> list[Finding]:
+def flip(bench: Bench) -> Finding:
     """Rewrite from several positions on."""
     positions = chosen_positions(bench)
     for position in positions:
@@ -27,19 +27,17 @@ def flip(bench: Bench) -> list[Finding]:
         if moved:
             changed = f"tokens {position} … {text.targets} were replaced by others"
             evidence = f"a distribution at or before target {position} depends on tokens from {position} on"
-            return [
-                bench.finding("C1", "FLIP", evidence, changed=changed, difference=str(moved), positions=moved.targets)
-            ]
+            return bench.finding(
+                "C1", "FLIP", evidence, changed=changed, difference=str(moved), positions=moved.targets
+            )
     compared = sum(positions)
-    return [
-        bench.finding(
-            "C1",
-            "FLIP",
-            f"text rewritten from {len(positions)} targets on; {compared} earlier distributions stayed bit for bit",
-            flips=len(positions),
-            compared=compared,
-        )
-    ]
+    return bench.finding(
+        "C1",
+        "FLIP",
+        f"text rewritten from {len(positions)} targets on; {compared} earlier distributions stayed bit for bit",
+        flips=len(positions),
+        compared=compared,
+    )
 
 
 def chosen_positions(bench: Bench) -> list[int]:

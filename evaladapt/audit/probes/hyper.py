@@ -19,7 +19,7 @@ from evaladapt.audit.text import ChangedText, plain_text
 CONVICTS_FROM = 20.0
 
 
-def hyper(bench: Bench) -> list[Finding]:
+def hyper(bench: Bench) -> Finding:
     """Let the model write, and count the bits that the composition saves."""
     length = bench.effort.hyper_length
     saved = []
@@ -28,18 +28,16 @@ def hyper(bench: Bench) -> list[Finding]:
         charged = capture(bench.subject, text).charged(text.tokens)
         saved.append(float((cost + charged.sum()) / np.log(2)))
     best = max(saved)
-    return [
-        bench.finding(
-            "C1",
-            "HYPER",
-            f"{len(saved)} texts of {length} tokens written by the model: saved {best:+.1f} bits at best",
-            changed="the text was written by the model itself",
-            difference=f"{best:.1f} bits saved, with probability at most 2^-{best:.0f} without a leak"
-            if best >= CONVICTS_FROM
-            else "",
-            bits_saved=best,
-        )
-    ]
+    return bench.finding(
+        "C1",
+        "HYPER",
+        f"{len(saved)} texts of {length} tokens written by the model: saved {best:+.1f} bits at best",
+        changed="the text was written by the model itself",
+        difference=f"{best:.1f} bits saved, with probability at most 2^-{best:.0f} without a leak"
+        if best >= CONVICTS_FROM
+        else "",
+        bits_saved=best,
+    )
 
 
 def written_by_the_model(bench: Bench, number: int) -> tuple[ChangedText, float]:

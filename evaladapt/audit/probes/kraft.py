@@ -29,10 +29,10 @@ Scorer = Callable[[NDArray[np.int32]], NDArray[np.float64]]
 """From the targets [T] of a text to their nats [T], nan where one was not scored."""
 
 
-def kraft(bench: Bench) -> list[Finding]:
+def kraft(bench: Bench) -> Finding:
     """Enumerate."""
     if bench.subject.backend != "toy":
-        return [bench.not_covered("C1", "KRAFT", "texts can be enumerated on the toy model only")]
+        return bench.not_covered("C1", "KRAFT", "texts can be enumerated on the toy model only")
     vocabulary, length = bench.effort.kraft_vocabulary, bench.effort.kraft_length
     subject = replace(
         bench.subject,
@@ -46,16 +46,14 @@ def kraft(bench: Bench) -> list[Finding]:
         return -capture(subject, text).charged(text.tokens)
 
     bits = free_bits(score, vocabulary, length)
-    return [
-        bench.finding(
-            "C1",
-            "KRAFT",
-            f"all {vocabulary**length} texts of {length} tokens over {vocabulary} values: {bits:+.6f} free bits",
-            changed=f"every text of {length} tokens was scored",
-            difference=f"{bits:.4f} bits are paid for by nobody" if bits > TOLERANCE else "",
-            free_bits=bits,
-        )
-    ]
+    return bench.finding(
+        "C1",
+        "KRAFT",
+        f"all {vocabulary**length} texts of {length} tokens over {vocabulary} values: {bits:+.6f} free bits",
+        changed=f"every text of {length} tokens was scored",
+        difference=f"{bits:.4f} bits are paid for by nobody" if bits > TOLERANCE else "",
+        free_bits=bits,
+    )
 
 
 def free_bits(score: Scorer, vocabulary: int, length: int) -> float:

@@ -17,7 +17,7 @@ ROWS = 3
 
 
 @torch.no_grad()
-def model(bench: Bench) -> list[Finding]:
+def model(bench: Bench) -> Finding:
     """Rewrite the ends of rows, and other rows."""
     backend = bench.subject.model
     generator = bench.generator("MODEL")
@@ -33,15 +33,13 @@ def model(bench: Bench) -> list[Finding]:
         moved = float((backend.hidden(changed)[0, :cut] - expected[0, :cut]).abs().max())
         if moved > worst:
             worst, where = moved, cut
-    return [
-        bench.finding(
-            "C1",
-            "MODEL",
-            f"states of a row of {width} tokens stayed bit for bit under rewritten ends and other rows",
-            changed=f"tokens of a row from column {where} on, and the other rows",
-            difference=f"earlier states moved by up to {worst:.2g}" if worst > 0 else "",
-        )
-    ]
+    return bench.finding(
+        "C1",
+        "MODEL",
+        f"states of a row of {width} tokens stayed bit for bit under rewritten ends and other rows",
+        changed=f"tokens of a row from column {where} on, and the other rows",
+        difference=f"earlier states moved by up to {worst:.2g}" if worst > 0 else "",
+    )
 
 
 PROBE = Probe("MODEL", ("C1",), "the language model is causal", model)

@@ -13,21 +13,19 @@ from evaladapt.audit.finding import Finding
 from evaladapt.audit.subject import capture, difference
 
 
-def repeat(bench: Bench) -> list[Finding]:
+def repeat(bench: Bench) -> Finding:
     """Run again and compare."""
     first, second = bench.plain, capture(bench.subject)
     moved = difference(first.logprobs, second.logprobs)
-    return [
-        bench.finding(
-            "D",
-            "REPEAT",
-            f"two runs of {len(first.logprobs)} targets with one seed",
-            changed="the run was repeated",
-            difference=str(moved) if moved else "",
-            positions=moved.targets if moved else (),
-            targets=len(first.logprobs),
-        )
-    ]
+    return bench.finding(
+        "D",
+        "REPEAT",
+        f"two runs of {len(first.logprobs)} targets with one seed",
+        changed="the run was repeated",
+        difference=str(moved) if moved else "",
+        positions=moved.targets if moved else (),
+        targets=len(first.logprobs),
+    )
 
 
 PROBE = Probe("REPEAT", ("D",), "two runs, one ledger", repeat)

@@ -21,26 +21,24 @@ LEAST_PROBABILITY = 1e-6
 """Below this a token's probability is made of rounding; a leak that only touches such tokens is worth nothing."""
 
 
-def step(bench: Bench) -> list[Finding]:
+def step(bench: Bench) -> Finding:
     """Predict a slice from its start with the future out of reach."""
     if bench.subject.composition.peeking:
-        return [bench.not_covered("C3", "STEP", "a strategy that peeks has nothing to peek at in step mode")]
+        return bench.not_covered("C3", "STEP", "a strategy that peeks has nothing to peek at in step mode")
     until = min(bench.effort.step_targets, bench.subject.stream.targets)
     found = blind_steps(bench.subject, until, bench)
     moved = difference(bench.plain.logprobs[:until], found.logprobs, TOLERANCE, LEAST_PROBABILITY)
-    return [
-        bench.finding(
-            "C3",
-            "STEP",
-            f"{until} targets predicted one at a time while the text behind them was not there"
-            if not moved
-            else "block mode charges what step mode cannot know",
-            changed="every token was replaced until it had been charged",
-            difference=str(moved) if moved else "",
-            positions=moved.targets if moved else (),
-            targets=until,
-        )
-    ]
+    return bench.finding(
+        "C3",
+        "STEP",
+        f"{until} targets predicted one at a time while the text behind them was not there"
+        if not moved
+        else "block mode charges what step mode cannot know",
+        changed="every token was replaced until it had been charged",
+        difference=str(moved) if moved else "",
+        positions=moved.targets if moved else (),
+        targets=until,
+    )
 
 
 def blind_steps(subject: Subject, until: int, bench: Bench) -> Capture:

@@ -18,7 +18,7 @@ from evaladapt.audit.text import copy_of
 TOLERANCE = 1e-3
 
 
-def tok(bench: Bench) -> list[Finding]:
+def tok(bench: Bench) -> Finding:
     """Swap the answer at some targets."""
     worst, where = 0.0, 0
     targets, tried = _chosen_targets(bench), 0
@@ -29,17 +29,15 @@ def tok(bench: Bench) -> list[Finding]:
         if total > worst:
             worst, where = total, target
     whole = "all" if tried == bench.subject.model.vocab_size else "the likeliest"
-    return [
-        bench.finding(
-            "C2",
-            "TOK",
-            f"{whole} {tried} values put into {len(targets)} targets; the largest sum of probabilities is {worst:.6f}",
-            changed=f"the value of target {where}, {tried} times",
-            difference=f"the probabilities charged add up to {worst:.6f}, above one" if worst > 1 + TOLERANCE else "",
-            positions=(where,),
-            largest_sum=worst,
-        )
-    ]
+    return bench.finding(
+        "C2",
+        "TOK",
+        f"{whole} {tried} values put into {len(targets)} targets; the largest sum of probabilities is {worst:.6f}",
+        changed=f"the value of target {where}, {tried} times",
+        difference=f"the probabilities charged add up to {worst:.6f}, above one" if worst > 1 + TOLERANCE else "",
+        positions=(where,),
+        largest_sum=worst,
+    )
 
 
 def _chosen_targets(bench: Bench) -> list[int]:

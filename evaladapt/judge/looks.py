@@ -63,6 +63,7 @@ class Looks:
     every_batch: bool = False
     wanted: int = USUAL
     looked: int = 0
+    _first: int = 0
     _seen: int = 0
     _saved: float = 0.0
     _least_even: float = math.inf
@@ -78,7 +79,8 @@ class Looks:
         if not len(candidates):
             return []
         self.looked += 1
-        return [first + int(candidates[int(self.draw.random(1)[0] * len(candidates))])]
+        self._first = first + int(candidates[int(self.draw.random(1)[0] * len(candidates))])
+        return [self._first]
 
     def of_group(self, first: int, charges: NDArray[np.float64], free: NDArray[np.bool_]) -> list[int]:
         """Draw targets of a group that starts at ``first`` and was charged so (natural logs [n]).
@@ -87,6 +89,7 @@ class Looks:
         """
         count = len(charges)
         candidates = np.flatnonzero(~free)
+        candidates = candidates[candidates != self._first - first]  # looked at already
         even = self._even_density()
         chance = np.full(count, even)
         saved = self._saved_nats(first, charges)

@@ -118,7 +118,7 @@ def _import(listing: Listing) -> Any:
         return listing.entry_point.load()
     except EvaladaptError:
         raise
-    except Exception as error:  # whatever a stranger's module raises while it is imported is that distribution's fault
+    except (Exception, SystemExit) as error:  # whatever a stranger's module raises when imported is its own fault
         raise _broken(
             listing,
             f"importing {listing.entry_point.value} failed with {type(error).__name__}: {error}."

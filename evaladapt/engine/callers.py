@@ -64,7 +64,7 @@ class Caller:
             return function(*positional, **named)
         except EvaladaptError:
             raise
-        except Exception as error:  # anything a stranger's code raises ends the run under that strategy's name
+        except (Exception, SystemExit) as error:  # whatever a stranger's code raises ends the run under its name
             raised = f"strategy {self.alias!r} raised {type(error).__name__} in {where}: {error}."
             raise PluginError(
                 f"{raised}{_place(error, self._package)}"
@@ -72,7 +72,7 @@ class Caller:
             ) from error
 
 
-def _place(error: Exception, package: str) -> str:
+def _place(error: BaseException, package: str) -> str:
     """`` At file, line 3: code.`` of the last call inside a package, where there is one."""
     calls = [
         (call, line)
@@ -83,7 +83,8 @@ def _place(error: Exception, package: str) -> str:
         return ""
     call, line = calls[-1]
     file = call.f_code.co_filename
-    return f" At {file}, line {line}: {linecache.getline(file, line).strip()}."
+    code = linecache.getline(file, line).strip()  # nothing in a sealed player, which can read no file
+    return f" At {file}, line {line}{f': {code}' if code else ''}."
 
 
 def build_callers(composition: Composition, seed: int, clock: Clock) -> tuple[Caller, ...]:

@@ -1,0 +1,58 @@
+"""Twins: who cheats is convicted, who is honest is not, and a twin without an answer is a look that failed."""
+
+import numpy as np
+import pytest
+
+from evaladapt.judge import twins
+from evaladapt.judge.evaluate import evaluate
+from evaladapt.judge.looks import FEWEST
+from evaladapt.judge.record import CAUSAL, UNCHECKED, VIOLATED, RunRecord
+
+SPREAD = ("train", "hiddenshift", "windowbias", "sharedbias", "streamunigram", "hedge")
+
+
+def outcomes(record):
+    return {one.clause: one.outcome for one in record.clauses}
+
+
+def test_who_reads_ahead_is_convicted_and_the_stage_is_named(ask):
+    record = evaluate(ask("ahead", "windowbias"), draw=np.random.default_rng(1))
+    assert record.verdict == VIOLATED
+    assert not isinstance(record, RunRecord)
+    assert outcomes(record)["C1"] == "fail"
+    example = record.checked.example
+    assert example["stage"] == 1
+    assert example["target"] < example["told_until"]
+    (evidence,) = [one.evidence for one in record.clauses if one.outcome == "fail"]
+    assert "They part after strategy 'ahead'" in evidence
+    assert record.to_json()["bpb"] is None
+
+
+def test_the_honest_are_looked_at_and_nothing_differs(ask, stream):
+    """State of every scope, a fold over the batch, and documents that are minded."""
+    record = evaluate(ask(*SPREAD, with_base=True), draw=np.random.default_rng(2))
+    assert record.verdict == CAUSAL, record.checked
+    looks = record.checked.looks
+    assert len(set(looks)) == len(looks) >= FEWEST
+    starts = set(np.flatnonzero(np.diff(stream.documents, prepend=-1)).tolist())
+    assert not starts & set(looks)
+    assert record.checked.worst_nats < 1e-4
+    assert 0 < record.checked.targets_bound < 1
+    assert {"seccomp"} <= set(record.checked.sealed_by)
+    assert {outcomes(record)[clause] for clause in ("C1", "C2", "C3", "C4", "W")} == {"pass"}
+    files = {one["path"].rsplit("/", 1)[-1] for one in record.checked.files}
+    assert "strangers.py" in files
+    assert record.checked.code_bytes > 0
+
+
+@pytest.mark.parametrize("how", ["leave", "crash", "complain", "hang"])
+def test_a_twin_that_does_not_answer_is_a_failed_look_and_never_causal(ask, monkeypatch, how):
+    monkeypatch.setattr(twins, "LOOK_PATIENCE", 1.0)
+    text = ask().open_text(None).limit(90)
+    if how == "hang":
+        monkeypatch.setattr("evaladapt.judge.looks.FEWEST", 1)
+    record = evaluate(ask("in-twin", options={"in-twin": {"how": how}}, text=text), draw=np.random.default_rng(3))
+    assert record.verdict == UNCHECKED
+    assert record.checked.failed_looks == len(record.checked.looks) > 0
+    assert "got no answer" in record.checked.unchecked_because
+    assert outcomes(record)["C1"] == "not covered"

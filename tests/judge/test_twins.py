@@ -30,7 +30,8 @@ def test_who_reads_ahead_is_convicted_and_the_stage_is_named(ask):
 
 def test_the_honest_are_looked_at_and_nothing_differs(ask, stream):
     """State of every scope, a fold over the batch, and documents that are minded."""
-    record = evaluate(ask(*SPREAD, with_base=True), draw=np.random.default_rng(2))
+    text, options = stream.limit(200), {"sliding": {"stride": "8"}}
+    record = evaluate(ask(*SPREAD, text=text, options=options, batch=8, with_base=True), draw=np.random.default_rng(2))
     assert record.verdict == CAUSAL, record.checked
     looks = record.checked.looks
     assert len(set(looks)) == len(looks) >= FEWEST
@@ -41,7 +42,7 @@ def test_the_honest_are_looked_at_and_nothing_differs(ask, stream):
     assert {"seccomp"} <= set(record.checked.sealed_by)
     assert {outcomes(record)[clause] for clause in ("C1", "C2", "C3", "C4", "W")} == {"pass"}
     files = {one["path"].rsplit("/", 1)[-1] for one in record.checked.files}
-    assert "strangers.py" in files
+    assert "strategies.py" in files
     assert record.checked.code_bytes > 0
 
 

@@ -18,6 +18,8 @@ from tests.plugins.test_pairs import adaptive, valid_pairs
 from tests.zoo.installed import ROOT
 
 SEEDS = int(os.environ.get("EVALADAPT_SEEDS", "0"))
+LONGEST = 4_000 if SEEDS else 160
+"""Targets: a look plays its group of batches again up to its target, which a slow strategy makes long."""
 EARLY = {"ttt": {"chunk": 40}, "ttt-document": {"chunk": 40}, "lora-ttt": {"chunk": 40}}
 """Options by which a strategy acts on a short text."""
 PLAIN = {"sliding": {"stride": 4}}
@@ -60,11 +62,15 @@ def played(artifact, path, names, options=None, *, seed=0, inline=False, **setti
         Request(
             model=str(artifact),
             composed=Composed(names=names, options=options),
-            open_text=lambda tokenizer: load_stream([path], tokenizer),
+            open_text=lambda tokenizer: _beginning(load_stream([path], tokenizer)),
             settings=Settings(**{"batch": 8, "seed": seed, **settings}),
             inline=inline,
         )
     )
+
+
+def _beginning(stream):
+    return stream.limit(LONGEST) if stream.targets > LONGEST else stream
 
 
 def refuse_alarm(record):
@@ -88,13 +94,13 @@ def test_an_odd_text_raises_no_alarm(tiny_artifact, tmp_path, name):
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("alias", [one.alias for one in adaptive()])
+@pytest.mark.parametrize("alias", [one.alias for one in adaptive()] if SEEDS else [])
 def test_a_built_in_strategy_raises_no_alarm(tiny_artifact, text_file, alias, seed):
     refuse_alarm(played(tiny_artifact, text_file, (alias,), seed=seed))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("pair", valid_pairs(), ids=",".join)
+@pytest.mark.parametrize("pair", valid_pairs() if SEEDS else [], ids=",".join)
 def test_a_pair_raises_no_alarm(tiny_artifact, text_file, pair, seed):
     refuse_alarm(played(tiny_artifact, text_file, pair, seed=seed))
 

@@ -63,7 +63,7 @@ def outcome_of(cheat, found):
     if found["echo"]:
         return (
             f"{first['outcome']}, {gain}; ECHO: {found['echo']['outcome']}",
-            f"p = {found['echo']['figures']['p']:.1g}",
+            f"p = {max(found['echo']['figures']['p'], 1e-300):.1g} or less",
         )
     if first["outcome"] != "CAUSAL":
         return f"{first['outcome']}, {gain}", _short(first["said"])
@@ -98,7 +98,7 @@ def page(results):
              f"Written by `python -m tests.zoo.table TEXT` with {MODEL} and {TARGETS:,} targets of FineWeb, at the"
              " default settings of an evaluation.", "",
              f"*refused*: the run ends with an error or a broken clause. *gains nothing*: at most {NOTHING_GAINED} bpb."
-             " *convicted*: a twin said otherwise than the player. *passes*: not defended; see the project's README.", ""]  # fmt: skip
+             " *convicted*: a twin said otherwise than the player. *passes*: not defended.", ""]  # fmt: skip
     kinds = Counter(outcome_of(one, results[one.alias])[0].split(" ")[0].split(",")[0] for one in CHEATS
                     if one.alias in results)  # fmt: skip
     lines += [", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) + f"; {len(CHEATS)} in all.", ""]

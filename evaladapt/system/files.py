@@ -11,9 +11,11 @@ import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from evaladapt.errors import DataError
 
+PIECE = 1 << 20
 TEMPORARY_NAME = 100
 """Characters of a file's name that its temporary file repeats; a name may have 255 bytes, and characters take four."""
 
@@ -89,11 +91,20 @@ def read_regular(path: str | Path, most_bytes: int) -> bytes:
         os.close(descriptor)
         raise DataError(f"{path} is not a regular file but {_kind(status.st_mode)}.")
     with os.fdopen(descriptor, "rb") as file:
-        # Some files, of /proc for one, have no size and yet something in them.
-        content = file.read(most_bytes + 1) if status.st_size <= most_bytes else b""
+        content = _read(file, status.st_size, most_bytes) if status.st_size <= most_bytes else b""
     size = max(status.st_size, len(content))
     if size > most_bytes:
         raise FileTooLarge(f"{path} has {size:,} bytes; the limit is {most_bytes:,}.")
+    return content
+
+
+def _read(file: BinaryIO, size: int, most_bytes: int) -> bytes:
+    """To the end, one byte beyond the limit at most. A file of ``/proc`` has no size and yet something in it, and to ask
+    for so many bytes allocates as many: so it is asked for what it says it has, and for the rest in pieces.
+    """
+    content = file.read(size)
+    while more := file.read(min(PIECE, most_bytes + 1 - len(content))):
+        content += more
     return content
 
 

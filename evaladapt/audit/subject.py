@@ -117,11 +117,17 @@ def capture(
     settings = replace(subject.settings, mode=mode or subject.settings.mode)
     rules = Rules(mode=settings.mode, rows=settings.batch, shows_targets=bool(subject.composition.peeking))
     heard = _Listening(text or subject.stream, rules, until, settle)
-    engine = Engine(subject.model, subject.composition, settings, heard, vocabulary=subject.vocabulary)
+    engine = Engine(subject.model, subject.composition, settings, heard,
+                    vocabulary=subject.vocabulary or _numbered(subject.model.vocab_size))  # fmt: skip
     with contextlib.suppress(Enough):
         engine.run()
         heard.ledger.finish()
     return Capture(np.concatenate(heard.rows), tuple(heard.calls))
+
+
+def _numbered(size: int) -> Vocabulary:
+    """A vocabulary whose tokens are spelled as their numbers: what a strategy may know it may know of any."""
+    return Vocabulary(tuple(str(token).encode() for token in range(size)))
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class Subject:
     def _ours(self, stream: TokenStream, line: str, options: Mapping[str, Any]) -> float:
         model: Transformer = copy.deepcopy(self._frozen)
         composition = compose([] if line == "sliding" else line.split(","), dict(options))
-        outcome = InlineRun(model, stream, composition, Settings()).run()
+        outcome = InlineRun(model, stream, composition, Settings(), boundaries="charged").run()
         return outcome.nats / outcome.targets
 
 

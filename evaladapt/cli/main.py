@@ -87,7 +87,6 @@ def invoke(arguments: list[str]) -> int:
 
 def _fail(arguments: list[str], kind: str, message: str, code: int) -> int:
     message = safe_lines(message)
-    message = safe_lines(message)
     if rank() > 0:
         click.echo(f"process {rank()} of {count()}: error: {message}", err=True)
     elif "--json" in arguments:

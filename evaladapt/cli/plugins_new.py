@@ -13,7 +13,8 @@ from string import Template
 
 import click
 
-from evaladapt.errors import EvaladaptError, UsageError
+from evaladapt.errors import UsageError
+from evaladapt.system.files import write_text_atomically
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TEMPLATES = {
@@ -84,12 +85,7 @@ def write_package(names: Names, target: Path) -> None:
     templates = files("evaladapt.cli") / "templates"
     for template, path in TEMPLATES.items():
         content = names.fill((templates / template).read_text(encoding="utf-8"))
-        file = target / names.fill(path)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise EvaladaptError(f"{file} cannot be written: {error.strerror}") from error
+        write_text_atomically(target / names.fill(path), content)
 
 
 def _refuse_taken(names: Names) -> None:

@@ -11,7 +11,8 @@ from evaladapt.codec.decode import Seated
 from evaladapt.codec.recipe import Recipe as FileRecipe
 from evaladapt.engine.loop import Settings
 from evaladapt.judge.performers import Performer, Seat, seat_all
-from evaladapt.judge.players import PATIENCE, Recipe
+from evaladapt.judge.players import PATIENCE
+from evaladapt.judge.recipe import Recipe
 from evaladapt.judge.request import located, model_files
 
 

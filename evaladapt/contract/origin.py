@@ -48,7 +48,7 @@ def code_hash(cls: type[Any]) -> str:
     file = getattr(sys.modules.get(package), "__file__", None)
     if package != "__main__" and file:
         path = Path(file)
-        return _hash_of_folder(path.parent) if path.name == "__init__.py" else _hash_of_files(path.parent, (path,))
+        return hash_of_folder(path.parent) if path.name == "__init__.py" else _hash_of_files(path.parent, (path,))
     try:
         return hashlib.sha256(inspect.getsource(cls).encode()).hexdigest()
     except (OSError, TypeError):
@@ -56,7 +56,8 @@ def code_hash(cls: type[Any]) -> str:
 
 
 @lru_cache
-def _hash_of_folder(folder: Path) -> str:
+def hash_of_folder(folder: Path) -> str:
+    """SHA-256 over the names and the content of all Python files of a folder."""
     return _hash_of_files(folder, tuple(sorted(folder.rglob("*.py"))))
 
 

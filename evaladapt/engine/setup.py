@@ -15,6 +15,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch import Tensor
 
 import evaladapt
 from evaladapt.contract.composition import Composition, compose
-from evaladapt.contract.origin import origin_of
+from evaladapt.contract.origin import hash_of_folder, origin_of
 from evaladapt.contract.views import Vocabulary, Window
 from evaladapt.engine.canary import canary
 from evaladapt.engine.loop import Engine, Settings
@@ -100,6 +101,7 @@ class Setup:
                 "torch": torch.__version__,
                 "evaladapt": evaladapt.__version__,
                 "cpu": torch.backends.cpu.get_cpu_capability(),
+                "code": hash_of_folder(Path(evaladapt.__file__).parent),
             },
         }
 

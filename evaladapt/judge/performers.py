@@ -13,7 +13,8 @@ from evaladapt.engine.loop import Engine
 from evaladapt.engine.setup import Setup
 from evaladapt.judge.charging import Charging
 from evaladapt.judge.outcome import Outcome, outcome_of
-from evaladapt.judge.players import Player, Recipe, SealedBy
+from evaladapt.judge.players import Player, SealedBy
+from evaladapt.judge.recipe import Recipe
 from evaladapt.judge.session import Session
 from evaladapt.judge.twins import Twins
 

@@ -10,13 +10,11 @@ import json
 import mmap
 import os
 import signal
-import site
 import socket
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaladapt.engine.failure import unpack_failure
-from evaladapt.engine.loop import Settings
 from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
 from evaladapt.errors import PluginError
 from evaladapt.judge.ready import read_ready
+from evaladapt.judge.recipe import Recipe, environment_of
 from evaladapt.system.children import PROC, Child, descriptors, group, shared_memory
 from evaladapt.system.segment import new_segment
 from evaladapt.system.supervisor import Supervisor
@@ -40,66 +38,7 @@ MOST_FAILURE = 64 << 10
 MOST_OUTPUT = 1 << 20
 """Bytes of a player's own printing that are passed on."""
 SEGMENT = "evaladapt-answers"
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
-             "CUBLAS_WORKSPACE_CONFIG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS",
-             "OMP_WAIT_POLICY")  # fmt: skip
-TO_MEET = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
-           "TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID", "GLOO_SOCKET_IFNAME",
-           "NCCL_SOCKET_IFNAME")  # fmt: skip
-"""What players need to find each other where several compute one run."""
-NAMES = (
-    "/sys/class/net",
-    "/sys/bus/pci",
-    "/sys/devices",
-    "/etc/hosts",
-    "/etc/resolv.conf",
-    "/etc/nsswitch.conf",
-    "/etc/host.conf",
-    "/etc/gai.conf",
-)
-SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf",
-          "/etc/localtime", "/usr/share/zoneinfo", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/driver",
-          "/sys/devices/system", "/dev/null", "/dev/urandom", "/dev/random")  # fmt: skip
-
-
 UNSUPERVISED = "a kernel before 5.7: a strategy that is imported can keep the second seal from being put on"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What a player is to open and compose.
-
-    Attributes:
-        model: reference of a model, see :mod:`evaladapt.model.families`.
-        model_files: where it may read the model from.
-        names: of the strategies.
-        base: the plan of the composition alone.
-        threads: with how many to compute.
-        with_canary: say a hash of one forward too, by which a decoder knows the encoder's arithmetic.
-        processes: how many players compute it together, one for each that ``torchrun`` started.
-        allow_read: further files and folders that strategies may read while they are loaded.
-    """
-
-    model: str
-    model_files: tuple[Path, ...]
-    names: tuple[str, ...]
-    options: Mapping[str, Mapping[str, object]]
-    settings: Settings
-    device: str = "cpu"
-    threads: int = 1
-    base: bool = False
-    allow_noncausal: bool = False
-    with_canary: bool = False
-    processes: int = 1
-    allow_read: tuple[Path, ...] = ()
-
-    def to_json(self) -> bytes:
-        """For the player."""
-        content = {name: value for name, value in asdict(self).items() if name not in ("model_files", "allow_read")}
-        readable = [*_program(), *self.model_files, *self.allow_read, *_devices(self.device)]
-        readable += map(Path, NAMES) if self.processes > 1 else ()
-        places = {"readable": readable, "listable": [path for path in map(Path, sys.path) if path.is_dir()]}
-        return json.dumps(content | {name: [str(one) for one in paths] for name, paths in places.items()}).encode()
 
 
 @dataclass(frozen=True)
@@ -129,7 +68,7 @@ class Player:
         self.twin_descriptor = f"socket:[{os.fstat(their_twin.fileno()).st_ino}]"
         known = f"socket:[{os.fstat(theirs.fileno()).st_ino}]"
         command = [sys.executable, "-P", "-m", "evaladapt.engine.player", *map(str, numbers), str(os.getpid())]
-        self.child = Child(command, _environment(recipe), numbers, Path(self._folder.name))
+        self.child = Child(command, environment_of(recipe), numbers, Path(self._folder.name))
         pipe = f"pipe:[{os.fstat(self.child.output.fileno()).st_ino}]"
         self._known = {known, self.twin_descriptor, pipe, os.devnull}
         theirs.close()
@@ -263,42 +202,6 @@ def _filters(pid: int) -> int:
         if line.startswith("Seccomp_filters:"):
             return int(line.split()[1])
     return 2
-
-
-def _environment(recipe: Recipe) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    threads = {name: str(recipe.threads) for name in ("OMP_NUM_THREADS",)}
-    fixed = {
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "HOME": "/nonexistent",
-        "USER": "player",
-        "LOGNAME": "player",
-    }
-    if recipe.device == "cpu":
-        fixed["CUDA_VISIBLE_DEVICES"] = ""
-    if recipe.processes > 1:
-        passed |= {name: value for name, value in os.environ.items() if name in TO_MEET}
-        fixed["USE_LIBUV"] = "0"  # it would ask for io_uring, by which a process could do what its filter refuses
-    return passed | threads | fixed
-
-
-def _program() -> list[Path]:
-    """What may be read before a text is told: the interpreter, what is installed, and the system's libraries."""
-    places = {Path(one) for one in (sys.prefix, sys.base_prefix, *site.getsitepackages(), site.getusersitepackages())}
-    places |= {Path(one) for one in sysconfig.get_paths().values()} | {Path(one) for one in SYSTEM}
-    for entry in sys.path:
-        folder = Path(entry)
-        if entry and folder.is_dir() and not any(folder.is_relative_to(place) for place in places):
-            places |= {one for one in folder.iterdir() if one.suffix in (".py", ".so", ".dist-info", ".egg-info")
-                       or (one / "__init__.py").exists()}  # fmt: skip
-    return sorted(places)
-
-
-def _devices(device: str) -> list[Path]:
-    return [] if device == "cpu" else [one for one in Path("/dev").iterdir() if one.name.startswith("nvidia")]
 
 
 def refuse_unsealed(sealed: SealedBy) -> str | None:

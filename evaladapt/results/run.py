@@ -23,9 +23,10 @@ from evaladapt.engine.paired import PairedDifference
 from evaladapt.engine.parts import Mode
 from evaladapt.errors import ContractViolation, UsageError
 from evaladapt.judge.charging import Boundaries
-from evaladapt.judge.evaluate import Evaluated, document_bytes, evaluated
+from evaladapt.judge.evaluate import Evaluated, evaluated
 from evaladapt.judge.record import Record, RunRecord
 from evaladapt.judge.request import Composed, Level, Request
+from evaladapt.judge.verdict import document_bytes
 
 LN2 = float(np.log(2))
 LONGEST_PATH = 4096

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
-LISTED_AT_MOST = 20
+LISTED_AT_MOST = 30
 OWN_DISTRIBUTION = "evaladapt"
 
 

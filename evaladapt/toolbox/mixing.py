@@ -7,6 +7,7 @@ the target is seen; the only function that takes realised log-probabilities is t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -64,12 +65,20 @@ def uniform_log_weights(experts: int, like: Tensor | None = None) -> Tensor:
     return torch.full((experts,), -math.log(experts), dtype=torch.float64, device=device)
 
 
-def mix_experts(log_weights: Tensor, experts: Tensor) -> Tensor:
-    """``log sum_k w_k p_k`` [..., V] from log-weights [..., K] and the experts' log-probabilities [..., K, V]."""
-    return torch.logsumexp(log_weights.to(experts.dtype)[..., None] + experts, -2)
+def mix_experts(log_weights: Tensor, experts: Sequence[Tensor]) -> Tensor:
+    """``log sum_k w_k p_k`` [..., V] from log-weights [..., K] and the experts' log-probabilities, K times [..., V].
+
+    One expert after the other is added up, so that no tensor has K times V numbers. Probabilities below the smallest
+    normal number count as that.
+    """
+    weights = log_weights.exp().to(experts[0].dtype).unbind(-1)
+    mixed = torch.zeros_like(experts[0])
+    for weight, expert in zip(weights, experts, strict=True):
+        mixed.addcmul_(weight.unsqueeze(-1), expert.exp())
+    return mixed.clamp_min_(torch.finfo(mixed.dtype).tiny).log_()
 
 
-def fixed_share_update(log_weights: Tensor, realised: Tensor, share: float | Tensor) -> Tensor:
+def fixed_share_update(log_weights: Tensor, realised: Tensor, share: float) -> Tensor:
     """Log-weights [..., K] after the experts gave a target the log-probabilities ``realised`` [..., K].
 
     Bayes' rule, then every expert receives its part of the fraction ``share`` in [0, 1) of all weight (Herbster and
@@ -77,9 +86,10 @@ def fixed_share_update(log_weights: Tensor, realised: Tensor, share: float | Ten
     sequence of experts with m switches plus ``ln K + m ln(K / share) - (T - 1 - m) ln(1 - share + share / K)``; with
     share 0, at most the best expert's plus ``ln K``.
     """
-    posterior = torch.log_softmax(log_weights + realised.to(log_weights.dtype), -1)
-    fraction = torch.as_tensor(share, dtype=posterior.dtype, device=posterior.device)
-    return torch.logaddexp(torch.log1p(-fraction) + posterior, torch.log(fraction) - math.log(posterior.shape[-1]))
+    posterior = log_weights + realised.to(log_weights.dtype)
+    if share == 0.0:
+        return torch.log_softmax(posterior, -1)
+    return torch.softmax(posterior, -1).mul_(1.0 - share).add_(share / posterior.shape[-1]).log_()
 
 
 @dataclass(frozen=True)

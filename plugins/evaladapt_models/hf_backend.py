@@ -13,7 +13,8 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+from transformers.integrations.gguf import convert_gguf_tokenizer, get_gguf_tokenizer
 from transformers.pytorch_utils import Conv1D
 
 from evaladapt.errors import ModelError, UsageError
@@ -200,14 +201,18 @@ def _refuse_others(lm: Any, tensors: Mapping[str, Tensor]) -> None:
 
 
 def gguf_tokenizer(folder: Path, name: str) -> tuple[bytes, int | None]:
-    """The tokenizer of a GGUF file as the text of a tokenizer.json, and the id that opens documents."""
+    """The tokenizer of a GGUF file as the text of a tokenizer.json, and the id that opens documents.
+
+    Not by ``AutoTokenizer``, which lists the file's folder and prefers a tokenizer that it finds there.
+    """
     with _quiet():
         try:
-            read = AutoTokenizer.from_pretrained(folder, gguf_file=name, local_files_only=True)
+            architecture, content, _ = get_gguf_tokenizer(str(folder / name))
+            read, _ = convert_gguf_tokenizer(architecture, content)
         except Exception as error:  # readers of damaged files raise whatever they stumble over
             raise ModelError(f"transformers cannot read the tokenizer: {_first_line(error)}") from error
-    opening = read.bos_token_id if read.bos_token_id is not None else read.eos_token_id
-    return read.backend_tokenizer.to_str().encode(), opening
+    opening = content.get("bos_token_id")
+    return read.to_str().encode(), content.get("eos_token_id") if opening is None else opening
 
 
 def _loaded(folder: Path, gguf: str | None) -> Any:

@@ -59,7 +59,7 @@ class Gate:
         noted = _placed(torch.cat([at, normaliser.unsqueeze(1)], dim=1), query)
         weights = query.fold(partial(_share, share=self._options.share), log_weights, noted)[query.valid]
         result = query.trail[-1].clone()
-        result[query.valid] = mix_experts(weights, torch.stack([mixture, *experts], dim=-2))
+        result[query.valid] = mix_experts(weights, [mixture, *experts])
         return result
 
     @hookimpl

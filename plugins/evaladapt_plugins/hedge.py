@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-import torch
 from torch import Tensor
 
 from evaladapt.contract import Capabilities, Query, Scored, Stage, State, hookimpl, option
@@ -43,7 +42,7 @@ class Hedge:
         """``log sum_k w_k p_k`` [B,S,V], every target with the weights that the targets before it left."""
         start = self._weights(len(query.trail), query.trail[0])
         weights = query.fold(partial(fixed_share_update, share=self._share), start)
-        return mix_experts(weights, torch.stack(query.trail, dim=-2))
+        return mix_experts(weights, query.trail)
 
     @hookimpl
     def observe(self, scored: Scored) -> None:

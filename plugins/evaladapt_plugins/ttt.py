@@ -100,7 +100,7 @@ class ScoreFirstTraining:
     def begin(self, run: RunInfo, host: Host) -> None:
         """Choose what is trained."""
         weights = cast(WeightHost, host)
-        self._sequence = run.model.context
+        self._sequence = min(run.model.context, self._options.chunk)  # longer rows would be padding
         self._chunks_in_all = math.ceil(run.stream.targets / self._options.chunk)
         layers = {name: weights.layer_of(name) for name in weights.parameters()}
         if self._options.freeze and not any(layer is not None for layer in layers.values()):

@@ -26,3 +26,12 @@ def test_show_gives_options_with_type_default_and_help(capsys, name):
 def test_show_of_an_unknown_name_exits_with_4(capsys):
     assert invoke(["plugins", "show", "slot-lbfg"]) == 4
     assert "Did you mean 'slot-lbfgs'?" in capsys.readouterr().err
+
+
+def test_every_hook_is_shown_with_the_arguments_that_it_offers(capsys):
+    assert invoke(["plugins", "hooks"]) == 0
+    assert "observe(scored, host, rng)" in capsys.readouterr().out
+    assert invoke(["plugins", "hooks", "--json"]) == 0
+    rows = {row["hook"]: row for row in json.loads(capsys.readouterr().out)["hooks"]}
+    assert rows["mix"]["arguments"] == ["logprobs", "query", "rng"]
+    assert all(row["summary"] for row in rows.values())

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,11 @@ Run = Callable[..., tuple[int, str, str]]
 def run(tiny_artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Call ``evaladapt run`` in this process: exit code, stdout, stderr."""
 
+    calls = count()
+
     def call(*arguments: object) -> tuple[int, str, str]:
-        options = ["--no-base", "--audit", "off", "--limit-tokens", "40", "--out", tmp_path / "out", "--json"]
+        out = tmp_path / f"out{next(calls)}"
+        options = ["--no-base", "--audit", "off", "--limit-tokens", "40", "--out", out, "--json"]
         code = invoke([str(argument) for argument in ("run", tiny_artifact, *options, *arguments)])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
@@ -85,8 +89,13 @@ def test_names_that_a_terminal_would_obey_are_spelled_out(
     assert "a\\x1b[31m.jsonl: 1 empty documents" in captured.err
     assert json.loads(captured.out)["data"]["name"] == "a\\x1b[31m.jsonl"
     assert invoke(["data", "overlap", str(tmp_path), str(path)]) == 5
-    assert invoke(["run", str(tiny_artifact), "--data", str(path), "--text-field", "\x1b]0;x\x07", *options]) == 5
-    assert invoke(["run", str(tiny_artifact), "--data", f"{path}.gone"]) == 5
+    assert (
+        invoke(
+            ["run", str(tiny_artifact), "--data", str(path), "--text-field", "\x1b]0;x\x07", *options, "--overwrite"]
+        )
+        == 5
+    )
+    assert invoke(["run", str(tiny_artifact), "--data", f"{path}.gone", *options, "--overwrite"]) == 5
     written = captured.out + captured.err + "".join(capsys.readouterr())
     assert "\x1b" not in written
     assert "\x07" not in written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +144,19 @@ def test_a_limited_shard_may_begin_inside_a_document(tmp_path: Path, tokenizer: 
     tokens = stream_from_documents(DOCUMENTS, tokenizer, "made").tokens[1:]
     shard = write_shard(tmp_path / "second.bin", tokens).path
     assert load_stream([shard], tokenizer, limit_tokens=3).tokens.tolist() == [tokenizer.bos_id, *tokens[:3].tolist()]
+
+
+def test_a_long_document_in_a_shard_takes_at_most_twelve_bytes_a_byte(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    tokens = stream_from_documents(["A sentence of the text, and one more.\n" * 80_000], tokenizer, "made").tokens
+    shard = write_shard(tmp_path / "long.bin", tokens).path
+    del tokens
+    tracemalloc.start()
+    try:
+        stream = stream_from_shards([shard], tokenizer)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 12 * stream.text_bytes
 
 
 @pytest.fixture

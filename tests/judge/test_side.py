@@ -18,11 +18,11 @@ from evaladapt.engine.loop import Settings
 from evaladapt.engine.setup import Setup
 from evaladapt.errors import EXIT_OK, PluginError
 from evaladapt.judge.claim import charge
-from evaladapt.judge.evaluate import finished_record
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.record import Checked
 from evaladapt.judge.request import Request
 from evaladapt.judge.side import ESCAPE, LARGEST, STEPS, AdaptiveCode, SideInformation
+from evaladapt.judge.verdict import finished_record
 from evaladapt.model.families import FileUsed, OpenedModel
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest

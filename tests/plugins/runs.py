@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaladapt.contract import Capabilities, Past, Stage, hookimpl
+from evaladapt.contract import Capabilities, Past, Stage, Vocabulary, hookimpl
 from evaladapt.engine.loop import Settings
 from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
@@ -18,6 +18,8 @@ from tests.strategies import Honest
 from tests.tiny import BOS, CONTEXT, VOCABULARY, stream_of, tiny_model
 
 STRIDE = 4
+LETTERS = Vocabulary((b"", b"", *(bytes([ord("a") + token]) for token in range(VOCABULARY - 2))), frozenset({0, 1}))
+"""Every token of the tiny model but filler and BOS is a letter."""
 
 
 def engine(
@@ -41,7 +43,9 @@ def engine(
     given |= more_options or {}
     composition = composition_of(*classes, options=given, allow_noncausal=allow_noncausal)
     settings = Settings(**{"batch": 4, **settings})
-    return InlineRun(model or tiny_model(), stream, composition, settings, journal=journal, progress=progress)
+    return InlineRun(
+        model or tiny_model(), stream, composition, settings, journal=journal, progress=progress, vocabulary=LETTERS
+    )
 
 
 def nats(*classes, **arguments) -> float:

@@ -14,11 +14,12 @@ from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
 from evaladapt.judge.inline import InlineRun
 from evaladapt.testing.compositions import strategy_type
+from tests.plugins.runs import LETTERS
 from tests.strategies import Honest
 from tests.tiny import stream_of, tiny_model
 
 BUILT_IN = "evaladapt"
-SMALL = {"ttt": {"chunk": 6}, "ttt-document": {"chunk": 6}, "lora-ttt": {"chunk": 6}}
+SMALL = {"ttt": {"chunk": 6}, "ttt-document": {"chunk": 6}, "lora-ttt": {"chunk": 6}, "ppm": {"bits": 10}}
 
 
 @cache
@@ -57,7 +58,7 @@ def charged(names, mode):
     composition = compose_types([plan(), *chosen], {DEFAULT_PLAN: {"stride": 4, "context": 8}, **options})
     listening = Composition((*composition.members, Member(strategy_type(Listen), None)))
     stream = stream_of([2, 3, 4, 5, 6] * 3, [9, 4, 5])
-    InlineRun(tiny_model(), stream, listening, Settings(batch=2, mode=mode)).run()
+    InlineRun(tiny_model(), stream, listening, Settings(batch=2, mode=mode), vocabulary=LETTERS).run()
     return np.concatenate(found)
 
 

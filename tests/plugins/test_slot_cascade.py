@@ -1,8 +1,8 @@
 import torch
 
+from evaladapt.bench.solver import example_windows
 from evaladapt.toolbox.bias_prior import GammaPrior
 from evaladapt.toolbox.logit_bias import fit
-from evaladapt.toolbox.logit_bias_reference import example_windows
 from evaladapt_plugins.slot_cascade import SlotCascade, SlotCascadeOptions
 from tests.plugins.runs import distance, few_words, logprobs, nats, past_of, sampled
 from tests.tiny import random_stream

@@ -3,9 +3,9 @@ from functools import partial
 import pytest
 import torch
 
+from evaladapt.bench.solver import example_windows
 from evaladapt.toolbox.bias_prior import prior_named
 from evaladapt.toolbox.logit_bias import fit, fit_mm
-from evaladapt.toolbox.logit_bias_reference import example_windows
 from evaladapt_plugins.slot_lbfgs import SlotLbfgs, SlotLbfgsOptions
 from tests.plugins.runs import distance, few_words, logprobs, nats, past_of, sampled
 from tests.tiny import random_stream

@@ -95,11 +95,9 @@ def test_nothing_before_the_first_whole_chunk_changes_and_the_rest_after_the_las
 
 def test_a_chunk_of_a_document_ends_where_it_is_trained_on():
     stream = random_stream((50, 90))
-    states = weights_during(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16)
-    frontiers = [
-        batch.frontier
-        for batch in engine(DocumentTraining, stream=stream, options={"chunk": 32}, batch=16).engine.batches()
-    ]
+    given = {"stream": stream, "options": {"chunk": 32}, "batch": 16}
+    states = weights_during(DocumentTraining, **given)
+    frontiers = [batch.frontier for batch in engine(DocumentTraining, **given).engine.batches()]
     changed = [frontier for frontier, before, after in zip(frontiers[1:], states, states[1:], strict=False)
                if not torch.equal(before["embedding"], after["embedding"])]  # fmt: skip
     assert changed[:1] == [33]

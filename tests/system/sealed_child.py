@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from multiprocessing import shared_memory
 from pathlib import Path
 
 from evaladapt.system.seal import after_loading, before_strangers, restrict_files
+from evaladapt.system.supervisor import hand_over
 
 SECRET = sys.argv[1]
 PARENT = os.getppid()
@@ -90,7 +92,8 @@ def main() -> None:
     files = restrict_files(standing)
     import torch  # as the player does: it starts threads, and Landlock binds one
 
-    first = before_strangers()
+    line = socket.socket(fileno=int(sys.argv[2]))
+    first = before_strangers(partial(hand_over, line))
     torch.ones(8, 8, requires_grad=True).sum().backward()
     said["before strangers"] = {name: outcome(action) for name, action in TRIED_BEFORE_STRANGERS.items()}
     early.start()

@@ -2,11 +2,13 @@
 
 import json
 import platform
+import socket
 import subprocess
 import sys
 
 import pytest
 
+from evaladapt.system.supervisor import Supervisor
 from tests.processes import ROOT
 from tests.system.sealed_child import TRIED_BEFORE_STRANGERS, TRIED_SEALED
 
@@ -23,10 +25,14 @@ def said(tmp_path_factory):
     folder = tmp_path_factory.mktemp("secrets")
     secret = folder / "secret.txt"
     secret.write_text("secret")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.system.sealed_child", str(secret)],
-        capture_output=True, text=True, cwd=ROOT, check=False, timeout=100,
-    )  # fmt: skip
+    ours, theirs = socket.socketpair()
+    supervisor = Supervisor(ours)
+    with ours, theirs:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.system.sealed_child", str(secret), str(theirs.fileno())],
+            capture_output=True, text=True, cwd=ROOT, check=False, timeout=100, pass_fds=[theirs.fileno()],
+        )  # fmt: skip
+        assert supervisor.stop(), "nobody was asked"
     assert done.returncode == 0, done.stderr
     assert [one.name for one in folder.iterdir()] == ["secret.txt"]
     return json.loads(done.stdout)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from evaladapt.bench.solver import example_windows, one_after_the_other
 from evaladapt.errors import UsageError
 from evaladapt.toolbox.batched_lbfgs import LbfgsOptions
 from evaladapt.toolbox.bias_prior import GammaPrior, GaussianPrior, Prior
 from evaladapt.toolbox.logit_bias import BiasProblem, Solver, fit, fit_lbfgs, fit_mm, fit_newton
-from evaladapt.toolbox.logit_bias_reference import example_windows, torch_lbfgs_loop
 
 PRIORS: list[Prior] = [GammaPrior(0.3), GammaPrior(4.0), GaussianPrior(0.3), GaussianPrior(4.0)]
 SOLVERS: dict[str, Solver] = {
@@ -62,7 +62,7 @@ def test_every_solver_reaches_the_optimum(prior: Prior, solver: Solver) -> None:
     logits, targets = windows(4, 24, 40, seed=5)
     result = fit(logits, targets, prior, solver=solver)
     visible = (targets >= 0).sum(-1)
-    reference = objective(logits, targets, torch_lbfgs_loop(logits, targets, prior, max_iter=500), prior)
+    reference = objective(logits, targets, one_after_the_other(logits, targets, prior, iterations=500), prior)
     best = torch.minimum(reference, fit_newton(BiasProblem.build(logits, targets, prior), tolerance=1e-14).value)
     torch.testing.assert_close(result.value, objective(logits, targets, result.delta, prior))
     assert ((result.value - best) / visible < 1e-7).all()

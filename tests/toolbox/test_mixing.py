@@ -81,7 +81,7 @@ def test_tilt_takes_a_strength_per_position() -> None:
 def test_mix_experts_is_the_weighted_sum() -> None:
     experts = distributions(6, 3, 11)
     weights = torch.softmax(torch.randn(6, 3, generator=torch.Generator().manual_seed(3)), -1)
-    mixed = mix_experts(weights.log(), experts)
+    mixed = mix_experts(weights.log(), experts.unbind(-2))
     torch.testing.assert_close(mixed.exp(), (weights[..., None] * experts.exp()).sum(-2))
     check_normalised(mixed)
 

@@ -129,7 +129,7 @@ class PlanWithoutStarts(AtDocuments):
     pass
 
 
-@cheat("N63", "the last token of a document is foreseen, because the batch ends there", BOUNDARIES)
+@cheat("N63", "the last token of every document, stolen where boundaries are told", BOUNDARIES, share=0.001)
 class EndOfDocument(Thief):
     capabilities = Capabilities(stage=Stage.LOGITS, scope="document")
 

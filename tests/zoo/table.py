@@ -17,7 +17,7 @@ import pytest
 
 from evaladapt.data.load import load_stream
 from evaladapt.judge.evaluate import tokenizer_of
-from tests.zoo.installed import install
+from tests.zoo.installed import ROOT, install
 from tests.zoo.measure import NOTHING_GAINED, Court
 from tests.zoo.thief import CAUSES, CHEATS
 
@@ -58,10 +58,12 @@ def outcome_of(cheat, found):
     if first["outcome"] == "refused":
         return "refused", _short(first["said"])
     gain = f"{first['gain']:+.5f} bpb"
+    if found["echo"] and found["echo"]["outcome"] == "pass":
+        return "**passes**, and ECHO too", gain
     if found["echo"]:
         return (
             f"{first['outcome']}, {gain}; ECHO: {found['echo']['outcome']}",
-            f"p = {found['echo']['figures']['p']:.1g}",
+            f"p = {max(found['echo']['figures']['p'], 1e-300):.1g} or less",
         )
     if first["outcome"] != "CAUSAL":
         return f"{first['outcome']}, {gain}", _short(first["said"])
@@ -86,7 +88,7 @@ def _place(said):
 
 
 def _short(said):
-    line = " ".join(said.split()).replace("|", "/")
+    line = " ".join(said.split(". At ")[0].split()).replace("|", "/").replace(str(ROOT), "")
     return line if len(line) <= 150 else line[:147] + "..."
 
 
@@ -96,7 +98,7 @@ def page(results):
              f"Written by `python -m tests.zoo.table TEXT` with {MODEL} and {TARGETS:,} targets of FineWeb, at the"
              " default settings of an evaluation.", "",
              f"*refused*: the run ends with an error or a broken clause. *gains nothing*: at most {NOTHING_GAINED} bpb."
-             " *convicted*: a twin said otherwise than the player.", ""]  # fmt: skip
+             " *convicted*: a twin said otherwise than the player. *passes*: not defended.", ""]  # fmt: skip
     kinds = Counter(outcome_of(one, results[one.alias])[0].split(" ")[0].split(",")[0] for one in CHEATS
                     if one.alias in results)  # fmt: skip
     lines += [", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) + f"; {len(CHEATS)} in all.", ""]

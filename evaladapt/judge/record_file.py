@@ -30,6 +30,9 @@ def read_record(path: Path) -> dict[str, Any]:
     finished = content.get("adapted") is not None
     ended = {name: value for name, value in content.items() if name not in OF_THE_SCORE}
     try:
+        scores = [name for name in OF_THE_SCORE if content.get(name) is not None]
+        if scores and not finished:
+            raise DataError(f"the record has {scores[0]!r} and lacks 'adapted'")
         _check_fields(content if finished else ended, RunRecord if finished else Record, "the record", (VERIFICATION,))
         if content["data"]["bytes"] < 1 or content["data"]["targets"] < 1:
             raise DataError("the record is of a text without targets or bytes")

@@ -35,6 +35,10 @@ def content(ask):
     return json.loads(json.dumps(evaluate(ask("windowbias", with_base=True, inline=True)).to_json()))
 
 
+FREE = {"chosen", "options", "scalars", "phases", "strategies", "environment", "composition", "example", "files"}
+"""Objects whose names are not fixed."""
+
+
 def places(value, path=()):
     """Every place in a JSON value."""
     yield path
@@ -91,18 +95,7 @@ def test_every_place_with_every_wrong_value_is_read_or_one_message(content, tmp_
 
 def test_every_field_that_is_missing_is_named(content, tmp_path):
     for path in places(content):
-        free = {
-            "chosen",
-            "options",
-            "scalars",
-            "phases",
-            "strategies",
-            "environment",
-            "composition",
-            "example",
-            "files",
-        }
-        if path and isinstance(path[-1], str) and not free & set(path[:-1]):
+        if path and isinstance(path[-1], str) and not FREE & set(path[:-1]):
             with pytest.raises(DataError, match=path[-1] if path != ("format",) else "record"):
                 read(tmp_path, json.dumps(drop(content, path)))
 

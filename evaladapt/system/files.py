@@ -99,8 +99,10 @@ def read_regular(path: str | Path, most_bytes: int) -> bytes:
 
 
 def _read(file: BinaryIO, size: int, most_bytes: int) -> bytes:
-    """To the end, one byte beyond the limit at most. A file of ``/proc`` has no size and yet something in it, and to ask
-    for so many bytes allocates as many: so it is asked for what it says it has, and for the rest in pieces.
+    """To the end, one byte beyond the limit at most.
+
+    A file of ``/proc`` has no size and yet something in it, and to ask for so many bytes allocates as many: so it is
+    asked for what it says it has, and for the rest in pieces.
     """
     content = file.read(size)
     while more := file.read(min(PIECE, most_bytes + 1 - len(content))):

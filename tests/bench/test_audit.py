@@ -1,51 +1,46 @@
-import json
+"""The bench of the contract runs real commands, both ways, and says when their ledgers differ."""
 
 import pytest
 
 from evaladapt.bench import audit
 from evaladapt.bench.report import BenchSettings
-from evaladapt.cli.main import invoke
-from evaladapt.errors import EXIT_OK
+from evaladapt.errors import EvaladaptError
 
-SECONDS = {"off": 10.0, "sample": 10.5}
+QUICK = BenchSettings(artifact="micro", limit_tokens=64, repeats=1)
 
 
 @pytest.fixture
-def levels(monkeypatch):
-    """Levels of audit in the order in which runs were timed; the second pair is slower throughout, as machines are."""
-    timed = []
-
-    def seconds(request, level):
-        timed.append(level)
-        return SECONDS[level] * (2.0 if len(timed) in (3, 4) else 1.0)
-
-    monkeypatch.setattr(audit, "_seconds", seconds)
-    monkeypatch.setattr(audit, "_full_seconds", lambda request: 601.0)
-    return timed
+def one_composition(monkeypatch):
+    monkeypatch.setattr(audit, "PROMISES", (audit.Promise("bias", 1000.0, 20),))
 
 
-def test_pairs_take_turns_and_the_share_is_by_pair(levels, tiny_artifact, text_file):
-    report = audit.run(BenchSettings(artifact=str(tiny_artifact), data=(text_file,), repeats=3))
-    assert levels == ["off", "sample", "sample", "off", "off", "sample"]
-    alone, added, full = report.figures
-    assert alone.value == 10.0
-    assert added.value == pytest.approx(5.0)
-    assert (added.bound, added.kept) == (10.0, True)
-    assert (full.bound, full.kept) == (600.0, False)
+def test_both_ways_are_run_and_give_one_ledger(one_composition):
+    figures = {one.what.removeprefix("bias: "): one for one in audit.run(QUICK).figures}
+    assert figures["sealed and doubted"].value > 0 < figures["inline"].value
+    ratio = figures["sealed and doubted"].value / figures["inline"].value
+    assert figures["over inline"].value == pytest.approx(ratio)
+    assert figures["looks"].value >= 20
+    assert figures["looks missing of 20"].kept
+    assert figures["ledgers beside the first"].kept
 
 
-def test_the_whole_text_unless_less_is_asked_for(levels, tiny_artifact, text_file, capsys):
-    arguments = ["bench", "audit", "--artifact", str(tiny_artifact), "--data", str(text_file), "--json"]
-    said = []
-    for limit in ([], ["--limit-tokens", "9"]):
-        assert invoke([*arguments, *limit]) == EXIT_OK
-        said.append(json.loads(capsys.readouterr().out)["figures"][0]["what"])
-    assert said[1] == "run alone (9 targets)"
-    assert said[0] != said[1]
+def test_pairs_take_turns(one_composition, monkeypatch):
+    order = []
+
+    def timed(plugins, settings, *, inline):
+        order.append("inline" if inline else "sealed")
+        record = {"checked": {"looks": [1] * 19}, "adapted": {"ledger_sha256": "inline" if inline else "sealed"}}
+        return audit._Timed(2.0 if inline else 3.0, record)
+
+    monkeypatch.setattr(audit, "_timed", timed)
+    figures = {one.what: one for one in audit.run(BenchSettings(repeats=2)).figures}
+    assert order == ["sealed", "inline", "inline", "sealed"]
+    assert figures["bias: over inline"].value == 1.5
+    assert not figures["bias: looks missing of 20"].kept
+    assert not figures["bias: ledgers beside the first"].kept
 
 
-def test_the_runs_are_real(tiny_artifact, text_file):
-    settings = BenchSettings(artifact=str(tiny_artifact), data=(text_file,), limit_tokens=40, repeats=1)
-    alone, _, full = audit.run(settings).figures
-    assert alone.value > 0
-    assert full.value > 0
+def test_a_run_that_fails_is_an_error(monkeypatch):
+    monkeypatch.setattr(audit, "PROMISES", (audit.Promise("no-such-strategy", 1.0, 1),))
+    with pytest.raises(EvaladaptError, match="no-such-strategy"):
+        audit.run(QUICK)

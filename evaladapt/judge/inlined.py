@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -48,11 +49,12 @@ def evaluated_inline(
                 writes=request.writes,
                 say=request.say,
             )
-        return InlineRun(
-            setup.opened.backend, stream, composition, setup.settings, boundaries=request.boundaries,
-            journal=journal, progress=progress(name) if progress else None, processes=processes,
-            vocabulary=setup.vocabulary,
-        ).run()  # fmt: skip
+        with closing(journal.file) if journal else nullcontext():
+            return InlineRun(
+                setup.opened.backend, stream, composition, setup.settings, boundaries=request.boundaries,
+                journal=journal, progress=progress(name) if progress else None, processes=processes,
+                vocabulary=setup.vocabulary,
+            ).run()  # fmt: skip
 
     composition = setup.composition
     try:

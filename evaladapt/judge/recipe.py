@@ -13,7 +13,9 @@ from pathlib import Path
 
 from evaladapt.engine.loop import Settings
 
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
+IMPORTED = (".py", ".so", ".dist-info", ".egg-info", ".libs")
+"""What else of a folder on the import path may be read, beside its packages."""
+PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
              "CUBLAS_WORKSPACE_CONFIG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS",
              "OMP_WAIT_POLICY")  # fmt: skip
 TO_MEET = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
@@ -82,6 +84,7 @@ def environment_of(recipe: Recipe) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "HOME": "/nonexistent",
+        "PATH": "/nonexistent",  # a player starts no program; ctypes looks for a compiler there and wants a file for it
         "USER": "player",
         "LOGNAME": "player",
     }
@@ -100,7 +103,7 @@ def _program() -> list[Path]:
     for entry in sys.path:
         folder = Path(entry)
         if entry and folder.is_dir() and not any(folder.is_relative_to(place) for place in places):
-            places |= {one for one in folder.iterdir() if one.suffix in (".py", ".so", ".dist-info", ".egg-info")
+            places |= {one for one in folder.iterdir() if one.suffix in IMPORTED
                        or (one / "__init__.py").exists()}  # fmt: skip
     return sorted(places)
 

@@ -110,18 +110,20 @@ def measure_rival(rival: Rival, content: bytes) -> Row:
 
 def _measure(coding: Coding, stream: TokenStream, model_bytes: int, progress: MakeProgress | None) -> Measured:
     """Starts of players are not in the times: they are the same for a long text and a short one."""
-    tokenizer, line = tokenizer_of(coding.model), ",".join(coding.names)
+    tokenizer = tokenizer_of(coding.model)
     text = text_from_stream(stream, tokenizer)
-
-    def shown(what: str) -> Progress | None:
-        return progress(f"{line}: {what}") if progress else None
 
     block = evaluate(
         Request(model=coding.model, composed=Composed(names=tuple(coding.names)), open_text=lambda _: stream,
                 doubt="off", with_base=False, threads=coding.threads),
     )  # fmt: skip
     if not isinstance(block, RunRecord):
-        raise EvaladaptError(f"{line} breaks the contract, so there is nothing to measure")
+        raise EvaladaptError(f"{','.join(coding.names)} breaks the contract, so there is nothing to measure")
+    line = block.adapted.plugins
+
+    def shown(what: str) -> Progress | None:
+        return progress(f"{line}: {what}") if progress else None
+
     with tempfile.TemporaryDirectory(prefix="evaladapt-bench-") as folder:
         path, out = Path(folder) / "text.evz", Path(folder) / "text"
         with coding.seated() as seat:

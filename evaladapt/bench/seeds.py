@@ -49,6 +49,7 @@ class SeedSettings:
         replica_tokens: of these, score fewer where a strategy peeks, and its legal form on as many.
         compositions: names of strategies, beside every strategy alone and ``BEST``.
         folder: where records are kept and looked for.
+        inline: run everything in this process, where nothing is proven; quick for short texts.
         replicas: whether strategies that peek are measured at all.
     """
 
@@ -59,6 +60,7 @@ class SeedSettings:
     compositions: tuple[tuple[str, ...], ...] = ()
     folder: Path | None = None
     replicas: bool = True
+    inline: bool = False
 
 
 class Measurement:
@@ -101,7 +103,8 @@ class Measurement:
     @cached_property
     def _base(self) -> Outcome:
         plan = compose([DEFAULT_PLAN])
-        return score_base(self._request_for(plan), self._progress_for(plan))
+        request, progress = self._request_for(plan), self._progress_for(plan)
+        return score_base(request, progress)
 
     def _request_for(self, composition: Composition) -> Request:
         """With its own folder, where an interrupted run of it may have left a ledger."""
@@ -175,6 +178,7 @@ def _measurement(settings: SeedSettings, targets: int | None, progress: Progress
         open_text=lambda _: stream,
         paths=tuple(map(str, settings.data)),
         boundaries="charged",
+        inline=settings.inline,
         folder=settings.folder,
     )
     return Measurement(request, stream.targets, progress)

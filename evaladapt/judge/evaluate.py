@@ -76,6 +76,10 @@ def score_base(request: Request, progress: ProgressOf | None = None) -> Outcome:
     Raises:
         EvaladaptError: as :func:`evaluate`; ContractViolation too.
     """
+    if request.inline:
+        from evaladapt.judge.inlined import base_inline
+
+        return base_inline(request, progress)
     with ExitStack() as stack:
         return _Evaluation(request, stack, progress, np.random.default_rng()).base_alone()
 

@@ -19,51 +19,57 @@ from evaladapt.judge.record import Checked
 from evaladapt.judge.request import Request
 from evaladapt.judge.snapshot import Journal
 from evaladapt.judge.verdict import broken_record, finished_record
-from evaladapt.system.processes import ALONE, Processes
 
 WHY = "run inside one process (--inline), where a strategy can reach the text"
 
 
 def evaluated_inline(
-    request: Request,
-    progress: Callable[[str], Progress] | None = None,
-    base: Outcome | None = None,
-    *,
-    processes: Processes = ALONE,
+    request: Request, progress: Callable[[str], Progress] | None = None, base: Outcome | None = None
 ) -> Evaluated:
     """As :func:`evaladapt.judge.evaluate.evaluated`, without players."""
-    setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
-    stream = request.open_text(setup.opened.tokenizer)
-    ready: dict[str, Any] = {**setup.description(), "files": []}
+    here = _Here(request, progress)
+    composition, stream = here.setup.composition, here.stream
+    ready: dict[str, Any] = {**here.setup.description(), "files": []}
     checked = Checked(unchecked_because=WHY)
-
-    def play(name: str, composition: Composition) -> Outcome:
-        journal = None
-        if request.folder is not None:
-            played = replace(setup, composition=composition).description()
-            journal = Journal(
-                request.folder,
-                name,
-                request.facts(played, stream.sha256),
-                resume=request.resume,
-                writes=request.writes,
-                say=request.say,
-            )
-        with closing(journal.file) if journal else nullcontext():
-            return InlineRun(
-                setup.opened.backend, stream, composition, setup.settings, boundaries=request.boundaries,
-                journal=journal, progress=progress(name) if progress else None, processes=processes,
-                vocabulary=setup.vocabulary,
-            ).run()  # fmt: skip
-
-    composition = setup.composition
     try:
         if not composition.adaptive:
             base = None
         elif base is None and request.with_base:
-            base = play(BASE, composition.base())
-        outcome = play(ADAPTED, composition)
+            base = here.play(BASE, composition.base())
+        outcome = here.play(ADAPTED, composition)
     except ContractViolation as violation:
         return Evaluated(broken_record(request, ready, stream, violation, base, checked), stream, base, None)
     record = finished_record(request, ready, stream, outcome, base, checked)
     return Evaluated(record, stream, base, outcome)
+
+
+def base_inline(request: Request, progress: Callable[[str], Progress] | None = None) -> Outcome:
+    """As :func:`evaladapt.judge.evaluate.score_base`, without a player."""
+    here = _Here(request, progress)
+    return here.play(BASE, here.setup.composition.base())
+
+
+class _Here:
+    """Model, strategies and text of a request, all of them in this process."""
+
+    def __init__(self, request: Request, progress: Callable[[str], Progress] | None) -> None:
+        self.setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
+        self.stream = request.open_text(self.setup.opened.tokenizer)
+        self._request, self._progress = request, progress
+
+    def play(self, name: str, composition: Composition) -> Outcome:
+        """One pass."""
+        request, setup = self._request, self.setup
+        journal = None
+        if request.folder is not None:
+            played = replace(setup, composition=composition).description()
+            journal = Journal(
+                request.folder, name, request.facts(played, self.stream.sha256), resume=request.resume,
+                writes=request.writes, say=request.say,
+            )  # fmt: skip
+        with closing(journal.file) if journal else nullcontext():
+            return InlineRun(
+                setup.opened.backend, self.stream, composition, setup.settings, boundaries=request.boundaries,
+                journal=journal, progress=self._progress(name) if self._progress else None,
+                vocabulary=setup.vocabulary,
+            ).run()  # fmt: skip

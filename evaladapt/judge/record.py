@@ -236,6 +236,7 @@ def environment(device: str, threads: int | None = None, processes: int = 1) -> 
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
         "platform": platform.platform(),
+        "cpu": platform.machine(),
         "threads": default_threads() if threads is None else threads,
         "device": device,
         "processes": processes,

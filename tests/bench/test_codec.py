@@ -9,6 +9,7 @@ from evaladapt.bench.codec import CodecSettings, measure_rival, run
 from evaladapt.bench.codec_report import Row
 from evaladapt.bench.rivals import RIVALS, Coder, Rival
 from evaladapt.cli.main import invoke
+from evaladapt.contract.composition import compose
 from evaladapt.errors import EXIT_FAILED, EXIT_OK, EvaladaptError
 
 XZ = RIVALS[0]
@@ -72,7 +73,7 @@ def test_the_command_prints_json(tiny_artifact, text_file, capsys):
 
 
 def test_the_composition_of_the_table_can_be_composed():
-    assert codec.compose(codec.BEST).line == ",".join(("sliding", *codec.BEST))
+    assert compose(codec.BEST).line == ",".join(("sliding", *codec.BEST))
 
 
 def test_a_rival_that_does_not_give_the_text_back_is_an_error(settings, tiny_artifact, text_file, monkeypatch, capsys):
@@ -85,7 +86,7 @@ def test_a_rival_that_does_not_give_the_text_back_is_an_error(settings, tiny_art
 
 
 def test_so_is_a_decoder_of_ours_that_does_not(settings, monkeypatch):
-    def decode(frozen, path, out, progress):
+    def decode(seated, tokenizer, path, out, progress):
         out.write_bytes(b"something else")
 
     monkeypatch.setattr(codec, "decode", decode)

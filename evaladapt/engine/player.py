@@ -31,6 +31,7 @@ from evaladapt.system.wire import Wire, WireError
 
 if TYPE_CHECKING:
     from evaladapt.engine.remote import Lines
+    from evaladapt.engine.setup import Setup
     from evaladapt.system.processes import Processes
 
 MOST_RECIPE = 8 << 20
@@ -58,12 +59,15 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     from evaladapt.engine.failure import pack_failure
     from evaladapt.engine.protocol import Kind
     from evaladapt.engine.remote import Lines
+    from evaladapt.engine.setup import Setup  # here, because the judge is asked about every file from the seal on
     from evaladapt.system.threads import Pool
 
     lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool())
     try:
         with _together(recipe) as processes:
-            return _perform(recipe, processes, held.and_then(_first_seal(twins, processes.count)), lines)
+            files = FilesRead()
+            first = held.and_then(_first_seal(twins, processes.count))
+            return _perform(Setup.of(recipe), files, processes, first, lines)
     except WireError:
         raise
     except BaseException as error:
@@ -93,15 +97,12 @@ def _together(recipe: dict[str, Any]) -> Iterator[Processes]:
         yield processes
 
 
-def _perform(recipe: dict[str, Any], processes: Processes, first: Seal, lines: Lines) -> int:
+def _perform(setup: Setup, files: FilesRead, processes: Processes, first: Seal, lines: Lines) -> int:
     from evaladapt.engine.loop import Engine
     from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
     from evaladapt.engine.remote import RemoteJudge
-    from evaladapt.engine.setup import Setup
     from evaladapt.engine.source import Beginning, TextShape
 
-    files = FilesRead()
-    setup = Setup.of(recipe)
     setup.warm_up()
     read = files.listed()  # before the description, which reads whole packages to hash them
     lines.judge.send(Kind.READY, json.dumps({**setup.description(), "files": read}).encode())

@@ -37,6 +37,8 @@ X86_64 = _numbers(
     "set_robust_list=273 set_tid_address=218 setns=308 setpgid=109 setpriority=141 setsid=112 shmat=30 shmctl=31",
     "shmget=29 sigaltstack=131 socket=41 socketpair=53 swapoff=168 swapon=167 syslog=103 time=201 times=100",
     "tgkill=234 tkill=200 umount2=166 uname=63 unshare=272 userfaultfd=323 wait4=61 write=1 writev=20",
+    "access=21 faccessat=269 fstat=5 getcwd=79 getdents64=217 lseek=8 newfstatat=262 pread64=17 readlink=89",
+    "readlinkat=267 statx=332",
 )
 
 AARCH64 = _numbers(

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 from tests.tiny import tiny_model
+
+# No test asserts wall time, and the same run tries the same examples.
+hypothesis.settings.register_profile("evaladapt", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("evaladapt")
 
 TEXT = (
     "The mask is the engine's. A strategy never builds it, and what it is handed is a copy.\n"

@@ -73,9 +73,8 @@ def test_killed_anywhere_it_leaves_nothing_and_resumes_to_the_same_ledger(run, w
     while of_session(running.pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert of_session(running.pid) == {}
-    if running.returncode != 0:
-        assert running.returncode in (-signal.SIGKILL, 4)
-        assert not (tmp_path / "run" / "record.json").exists()
+    assert running.returncode in (0, -signal.SIGKILL, 4)
+    if not (tmp_path / "run" / "record.json").exists():  # it may have been killed after its work was done
         again = run(tmp_path / "run", "--resume")
         _, err = again.communicate()
         assert again.returncode == 0, err

@@ -17,7 +17,7 @@ def test_every_composition_is_held_against_one_base(capsys, tiny_artifact, text_
     assert [record["adapted"]["plugins"] for record in records] == ["sliding,ttt", "sliding,ttt,slot-lbfgs"]
     assert len({record["base"]["ledger_sha256"] for record in records}) == 1
     assert records[1]["composition"][2]["options"]["strength"] == 2.0
-    assert json.loads((tmp_path / "sliding,ttt.json").read_text()) == records[0]
+    assert json.loads((tmp_path / "01-ttt.json").read_text()) == records[0]
     alone = ["run", str(tiny_artifact), "--data", str(text_file), "--json", "--out", str(tmp_path / "alone")]
     invoke([*alone, "--plugins", "ttt", "-o", "ttt.chunk=64"])
     single = json.loads(capsys.readouterr().out)

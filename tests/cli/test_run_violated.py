@@ -82,7 +82,7 @@ def test_the_record_says_what_broke_and_holds_no_score(process, capsys, body, cl
     assert not re.search(r"\d bpb", out + err)
     assert invoke(["report", str(path)]) == 0
     report = capsys.readouterr().out
-    for part in ("Verdict: **VIOLATED**", f"### {clause}: fail", 
+    for part in ("Verdict: **VIOLATED**", f"### {clause}: fail",
                  evidence, record["artifact"]["weights_sha256"]):  # fmt: skip
         assert part in report, part
     assert "(bpb)" not in report

@@ -67,7 +67,15 @@ class Player:
         numbers = [theirs.fileno(), their_twin.fileno(), memory]
         self.twin_descriptor = f"socket:[{os.fstat(their_twin.fileno()).st_ino}]"
         known = f"socket:[{os.fstat(theirs.fileno()).st_ino}]"
-        command = [sys.executable, "-P", "-m", "evaladapt.engine.player", *map(str, numbers), str(os.getpid())]
+        command = [
+            sys.executable,
+            "-P",
+            *(["-S"] if sys.flags.no_site else []),
+            "-m",
+            "evaladapt.engine.player",
+            *map(str, numbers),
+            str(os.getpid()),
+        ]
         self.child = Child(command, environment_of(recipe), numbers, Path(self._folder.name))
         pipe = f"pipe:[{os.fstat(self.child.output.fileno()).st_ino}]"
         self._known = {known, self.twin_descriptor, pipe, os.devnull}

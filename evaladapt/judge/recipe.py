@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import evaladapt
 from evaladapt.engine.loop import Settings
 
 IMPORTED = (".py", ".so", ".dist-info", ".egg-info", ".libs")
@@ -93,7 +94,14 @@ def environment_of(recipe: Recipe) -> dict[str, str]:
     if recipe.processes > 1:
         passed |= {name: value for name, value in os.environ.items() if name in TO_MEET}
         fixed["USE_LIBUV"] = "0"  # it would ask for io_uring, by which a process could do what its filter refuses
+    fixed["PYTHONPATH"] = os.pathsep.join(_import_path(passed.get("PYTHONPATH", "")))
     return passed | fixed
+
+
+def _import_path(given: str) -> list[str]:
+    """Where a player imports from first: this evaladapt, and what this process was given; without site, all it has."""
+    here = str(Path(evaladapt.__file__).resolve().parents[1])
+    return [here, *(filter(None, sys.path) if sys.flags.no_site else filter(None, given.split(os.pathsep)))]
 
 
 def _program() -> list[Path]:

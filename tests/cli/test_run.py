@@ -65,9 +65,12 @@ def test_json_prints_the_record_and_nothing_else(run, text_file):
 
 
 def test_the_same_run_twice_has_one_ledger_hash_and_options_change_it(run):
-    hashes = [json.loads(run("--json", *more)[1])["adapted"]["ledger_sha256"] for more in ([], [], ["--seed", "1"])]
+    hashes = [
+        json.loads(run("--json", "--overwrite", *more)[1])["adapted"]["ledger_sha256"]
+        for more in ([], [], ["--seed", "1"])
+    ]
     assert len(set(hashes)) == 1
-    other = json.loads(run("--json", "-o", "sliding.stride=2")[1])["adapted"]["ledger_sha256"]
+    other = json.loads(run("--json", "--overwrite", "-o", "sliding.stride=2")[1])["adapted"]["ledger_sha256"]
     assert other != hashes[0]
 
 
@@ -157,17 +160,16 @@ def test_a_strangers_failure_is_told_under_its_name(run, tmp_path, monkeypatch, 
     assert (tmp_path / "out" / "record.json").exists() == (code == 3)
 
 
-def test_a_cheat_that_the_engine_lets_pass_is_convicted_by_the_audit(run, tmp_path, monkeypatch):
-    body = "self.calls = getattr(self, 'calls', 0) + 1; return logits * (1 + 0.01 * self.calls)"
-    source = STRANGER.replace("BODY", body)
-    lay_out(tmp_path, monkeypatch, "stranger", "1", "stranger_that_counts", source, stranger="Stranger")
+def test_a_cheat_that_the_engine_lets_pass_is_convicted_by_a_twin(run, tmp_path, monkeypatch):
+    source = STRANGER.replace("BODY", "return torch.roll(logits, -1, dims=1)")
+    lay_out(tmp_path, monkeypatch, "stranger", "1", "stranger_who_reads_ahead", source, stranger="Stranger")
     code, out, err = run("--plugins", "stranger")
     assert (code, out) == (3, "")
     assert "breaks the contract, so there is no score" in err
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert (record["verdict"], record["bpb"], record["claimed_bpb"]) == ("VIOLATED", None, None)
     assert any(clause["outcome"] == "fail" for clause in record["clauses"])
-    assert run("--plugins", "stranger", "--audit", "off")[0] == 0
+    assert run("--plugins", "stranger", "--audit", "off", "--overwrite")[0] == 0
 
 
 def process(tiny_artifact, text_file, folder, *more, **arguments):
@@ -185,33 +187,12 @@ def test_a_full_disk_is_one_message_and_leaves_no_record(tiny_artifact, text_fil
         resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    running = process(tiny_artifact, text_file, tmp_path / "out", preexec_fn=small_files_only)
+    running = process(tiny_artifact, text_file, tmp_path / "out", "--inline", preexec_fn=small_files_only)
     out, err = running.communicate()
     assert running.returncode == 1
     assert out == ""
     assert "cannot be written" in err.splitlines()[-1]
     assert [path.name for path in (tmp_path / "out").iterdir() if "record" in path.name] == []
-
-
-def test_a_killed_run_resumes_to_the_same_ledger(tiny_artifact, text_file, tmp_path):
-    options = ["--plugins", "ttt", "-o", "sliding.stride=1", "-o", "ttt.chunk=8", "--batch", "1"]
-    running = process(tiny_artifact, text_file, tmp_path / "a", *options)
-    _, err = running.communicate()
-    assert running.returncode == 0, err
-    killed = process(tiny_artifact, text_file, tmp_path / "b", *options)
-    ledger = tmp_path / "b" / "adapted.ledger"
-    while killed.poll() is None and not (ledger.exists() and ledger.stat().st_size > 4000):
-        time.sleep(0.01)
-    killed.kill()
-    killed.communicate()
-    assert not (tmp_path / "b" / "record.json").exists()
-    resumed = process(tiny_artifact, text_file, tmp_path / "b", *options, "--resume")
-    _, err = resumed.communicate()
-    assert resumed.returncode == 0, err
-    whole, continued = [json.loads((tmp_path / one / "record.json").read_text()) for one in "ab"]
-    for name in ("base", "adapted"):
-        assert whole[name]["ledger_sha256"] == continued[name]["ledger_sha256"]
-        assert (tmp_path / "a" / f"{name}.ledger").read_bytes() == (tmp_path / "b" / f"{name}.ledger").read_bytes()
 
 
 def test_ctrl_c_ends_with_130(tiny_artifact, text_file, tmp_path):

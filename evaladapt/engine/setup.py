@@ -35,6 +35,7 @@ from evaladapt.engine.source import Beginning, Settled, TextShape
 from evaladapt.engine.states import unpack_states
 from evaladapt.engine.weights import digest
 from evaladapt.engine.windows import Batch, batches, covering
+from evaladapt.errors import UsageError
 from evaladapt.model.device import choose_device
 from evaladapt.model.families import OpenedModel, open_model
 from evaladapt.system.threads import use_threads
@@ -135,6 +136,8 @@ class Setup:
             os.dup2(0, output)  # the null device, open for both: by its name it cannot be opened for writing here
         try:
             _Rehearsal(self).run()
+        except UsageError:
+            return None  # the run will say so
         except BaseException as error:
             return f"{type(error).__name__}: {error}"[:MOST_REASON]
         return None

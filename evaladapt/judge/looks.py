@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 FEWEST, USUAL = 20, 118
 SHARE_OF_TIME = 0.1
-EXPECTED_GAIN = 0.01
+EXPECTED_GAIN = 0.05
 """Of the base's bits: what a composition is first assumed to save, when looks by gain are spread."""
 
 

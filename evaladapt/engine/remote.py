@@ -66,12 +66,12 @@ class RemoteJudge:
             kind, content = self._lines.judge.receive({Kind.FORK: 0, Kind.INPUTS: MOST_STATE})
             if kind == Kind.INPUTS:
                 return np.frombuffer(content, "<i4")
-            given_back = self._lines.pool.give_back()
+            given_back, player = self._lines.pool.give_back(), os.getpid()
             pid = os.fork()
             if pid:
                 self._lines.judge.send(Kind.FORKED, struct.pack("<q", pid))
                 return np.frombuffer(self._lines.judge.receive({Kind.INPUTS: MOST_STATE})[1], "<i4")
-            self._look = _await_question(self._lines, batch.frontier, given_back)
+            self._look = _await_question(self._lines, batch.frontier, given_back, player)
             self.wants_trail = self._look.question.trail
         return self._look.inputs(batch)
 
@@ -152,9 +152,9 @@ class Look:
         os._exit(0)
 
 
-def _await_question(lines: Lines, frontier: int, threads_given_back: bool) -> Look:
+def _await_question(lines: Lines, frontier: int, threads_given_back: bool, player: int) -> Look:
     """The twin's life: cut off from everything but its line, wait, and let a fork answer. Returns in that fork."""
-    end_with_parent(os.getppid())
+    end_with_parent(player)
     os.close(lines.judge.descriptor)
     for descriptor in (0, 1, 2):
         os.close(descriptor)

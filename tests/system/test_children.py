@@ -19,9 +19,10 @@ HAS_A_CHILD = (
 ENDS_WITH_PARENT = (
     "import os, sys, time\n"
     "from evaladapt.system.children import end_with_parent\n"
+    "parent = os.getpid()\n"
     "pid = os.fork()\n"
     "if pid: print(pid, flush=True); time.sleep(600)\n"
-    "end_with_parent(os.getppid())\n"
+    "end_with_parent(parent)\n"
     "time.sleep(600)\n"
 )
 

@@ -16,14 +16,20 @@ from pathlib import Path
 from evaladapt.system.seal import after_loading, before_strangers, restrict_files
 from evaladapt.system.supervisor import hand_over
 
-SECRET = sys.argv[1]
 PARENT = os.getppid()
 STANDING = ("/usr/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
             "/sys/devices/system", "/dev/null", "/dev/urandom")  # fmt: skip
+
+
+def secret() -> Path:
+    """The file that nobody listed. Asked for late: the test imports this room for its names."""
+    return Path(sys.argv[1])
+
+
 TRIED_BEFORE_STRANGERS = {
-    "read a file that is not listed": lambda: Path(SECRET).read_text(),
-    "list a folder that is not listed": lambda: os.listdir(Path(SECRET).parent),
-    "write a file": lambda: Path(SECRET).with_name("written").write_text("x"),
+    "read a file that is not listed": lambda: secret().read_text(),
+    "list a folder that is not listed": lambda: os.listdir(secret().parent),
+    "write a file": lambda: secret().with_name("written").write_text("x"),
     "make a socket": socket.socket,
     "make a pair of sockets": socket.socketpair,
     "start a program": lambda: subprocess.run(["true"], check=True),
@@ -35,8 +41,8 @@ TRIED_BEFORE_STRANGERS = {
 TRIED_SEALED = {
     **TRIED_BEFORE_STRANGERS,
     "read any file": lambda: Path(os.__file__).read_text(),
-    "read through torch": lambda: sys.modules["torch"].from_file(SECRET, size=1, dtype=sys.modules["torch"].uint8),
-    "open by the C library": lambda: _checked(ctypes.CDLL(None, use_errno=True).open(SECRET.encode(), 0)),
+    "read through torch": lambda: sys.modules["torch"].from_file(str(secret()), size=1),
+    "open by the C library": lambda: _checked(ctypes.CDLL(None, use_errno=True).open(bytes(secret()), 0)),
     "import a module": lambda: __import__("antigravity"),
     "make a pipe": os.pipe,
     "share memory": lambda: mmap.mmap(-1, 4096),

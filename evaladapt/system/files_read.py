@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import sysconfig
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class FilesRead:
 
     def __init__(self) -> None:
         self._opened: set[str] = set()
-        self._program = _program_folders()
+        self._program = program_folders()
         sys.addaudithook(self._hear)
 
     def listed(self) -> list[dict[str, Any]]:
@@ -52,8 +53,9 @@ def _described(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _program_folders() -> tuple[str, ...]:
-    """The standard library, evaladapt, and the packages that it asks for, whatever version of them."""
+@cache
+def program_folders() -> tuple[str, ...]:
+    """The standard library, evaladapt, and the packages that it asks for, whatever version of them: a second's work."""
     site = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     library = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
     folders = [str(Path(__file__).resolve().parents[1]) + os.sep]

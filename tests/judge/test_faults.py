@@ -5,6 +5,7 @@ import os
 import pytest
 
 from evaladapt.errors import ContractViolation, PluginError
+from evaladapt.judge.players import Player
 from evaladapt.system.children import PROC
 from tests.judge.strangers import INSTALLED
 
@@ -32,6 +33,12 @@ def players() -> set[str]:
             if f"\0{os.getpid()}\0" in command and int(parent) != os.getpid() and state not in "ZX":
                 found.add(name)
     return found
+
+
+def test_a_player_is_seen_while_it_lives(ask):
+    with Player(ask().recipe(base=False)) as player:
+        assert players() == {str(player.child.pid)}
+    assert players() == set()
 
 
 @pytest.mark.parametrize("how", FAULTS)

@@ -1,4 +1,4 @@
-"""Judge, player, twin or fork server killed at random moments: nothing runs on, and the run resumes to the same ledger."""
+"""Judge, player, twin or fork server killed at random moments: nothing runs on, and it resumes to the same ledger."""
 
 import json
 import os

@@ -15,6 +15,8 @@ import click
 from evaladapt.cli.options import TextOptions, build_request, read_config, split_names, text_options
 from evaladapt.cli.processes import count, rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
+from evaladapt.judge.forking import prepare_players
+from evaladapt.system.cores import default_threads, device_named
 
 if TYPE_CHECKING:
     from evaladapt.judge.record import Record
@@ -62,6 +64,8 @@ def run(
     if prove and inline:
         raise UsageError("--prove decodes in a sealed process, and --inline runs everything in this one; leave one out")
     given = TextOptions(**text)
+    if not inline:
+        prepare_players(device_named(given.device), default_threads(), count())
     asked = build_request(model, read_config(given.config, split_names(names), given.assignments), given)
 
     from evaladapt.cli.interruption import resumable

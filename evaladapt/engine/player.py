@@ -34,6 +34,7 @@ from evaladapt.model.device import choose_device
 from evaladapt.system.files_read import FilesRead, program_folders
 from evaladapt.system.filters import TO_JOIN_PROCESSES
 from evaladapt.system.fork_server import serve
+from evaladapt.system.memory import FreedMemory
 from evaladapt.system.processes import ALONE, Processes, joined, own_device
 from evaladapt.system.seal import Seal, after_loading, before_strangers, restrict_files
 from evaladapt.system.segment import shared_with_nobody_else
@@ -60,7 +61,7 @@ def main(descriptors: list[int], _words: list[str]) -> int:
 
 
 def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
-    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool())
+    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool(), FreedMemory())
     try:
         with _together(recipe) as processes:
             files = FilesRead()

@@ -26,6 +26,7 @@ from evaladapt.engine.protocol import ANSWER, MOST_STATE, Kind, Question, Rows, 
 from evaladapt.engine.source import Beginning, Settled, TextShape
 from evaladapt.engine.windows import Batch
 from evaladapt.system.children import end_with_parent
+from evaladapt.system.memory import FreedMemory
 from evaladapt.system.threads import Pool
 from evaladapt.system.wire import Wire, WireError
 
@@ -38,6 +39,7 @@ class Lines:
     twins: Wire
     memory: NDArray[np.float32]
     pool: Pool
+    freed: FreedMemory
 
 
 class RemoteJudge:
@@ -67,6 +69,7 @@ class RemoteJudge:
             if kind == Kind.INPUTS:
                 return np.frombuffer(content, "<i4")
             given_back, player = self._lines.pool.give_back(), os.getpid()
+            self._lines.freed.give_back()
             pid = os.fork()
             if pid:
                 self._lines.judge.send(Kind.FORKED, struct.pack("<q", pid))

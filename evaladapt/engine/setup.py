@@ -38,7 +38,7 @@ from evaladapt.engine.windows import Batch, batches, covering
 from evaladapt.errors import UsageError
 from evaladapt.model.device import choose_device
 from evaladapt.model.families import OpenedModel, open_model
-from evaladapt.system.threads import use_threads
+from evaladapt.system.threads import Pool, use_threads
 
 LONGEST_WINDOW = 256
 MOST_TARGETS = 8192
@@ -109,9 +109,11 @@ class Setup:
     def warm_up(self) -> None:
         """Run on nonsense in a fork, and import what that imported."""
         reads, writes = os.pipe()
+        threads = torch.get_num_threads() if Pool().give_back() else 1
         pid = os.fork()
         if pid == 0:
             os.close(reads)
+            torch.set_num_threads(threads)
             failure = self._rehearsed()
             with os.fdopen(writes, "w") as pipe:
                 json.dump({"modules": sorted(sys.modules), "failure": failure}, pipe)
@@ -131,7 +133,6 @@ class Setup:
 
     def _rehearsed(self) -> str | None:
         """Why a run on nonsense failed. It may: random tokens are no text, and the run that counts is another."""
-        torch.set_num_threads(1)
         for output in (1, 2):
             os.dup2(0, output)  # the null device, open for both: by its name it cannot be opened for writing here
         try:

@@ -25,7 +25,7 @@ from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
 from evaladapt.errors import PluginError
 from evaladapt.judge.forking import start_player
 from evaladapt.judge.ready import read_ready
-from evaladapt.judge.recipe import Recipe, environment_of
+from evaladapt.judge.recipe import Recipe
 from evaladapt.system.children import PROC, descriptors, group, shared_memory
 from evaladapt.system.fork_server import told
 from evaladapt.system.segment import new_segment
@@ -68,7 +68,7 @@ class Player:
         numbers = [theirs.fileno(), their_twin.fileno(), memory]
         self.twin_descriptor = f"socket:[{os.fstat(their_twin.fileno()).st_ino}]"
         known = f"socket:[{os.fstat(theirs.fileno()).st_ino}]"
-        self.child = start_player(environment_of(recipe), numbers, Path(self._folder.name))
+        self.child = start_player(recipe.device, recipe.threads, recipe.processes, numbers, Path(self._folder.name))
         pipe = f"pipe:[{os.fstat(self.child.output.fileno()).st_ino}]"
         self._known = {known, self.twin_descriptor, pipe, os.devnull}
         theirs.close()

@@ -48,6 +48,9 @@ class _Group:
 class Twins:
     """Keeps a twin of a player, and asks it.
 
+    Args:
+        seconds_before: what the base pass took: looks get a share of the time of both.
+
     Attributes:
         failed: looks that got no answer; with any, a run is never called causal.
     """
@@ -61,11 +64,12 @@ class Twins:
         *,
         rows: Rows,
         strategies: tuple[str, ...],
+        seconds_before: float = 0.0,
     ) -> None:
         self._player, self._text, self._free, self.looks = player, text, free, looks
         self._rows, self._strategies = rows, strategies
         self._group: _Group | None = None
-        self._spent = self._played = 0.0
+        self._spent, self._played, self._before = 0.0, 0.0, seconds_before
         self.asked: list[int] = []
         self.failed = 0
         self.worst = 0.0
@@ -128,9 +132,9 @@ class Twins:
         self._spent += time.perf_counter() - begun
 
     def _budget(self, done: int) -> None:
-        """How many looks a tenth of the run's time buys, by what they have cost so far."""
+        """How many looks their share of the run's time buys, by what they have cost so far."""
         if self.asked and not self.looks.every_batch:
-            whole = self._played * self._text.targets / done
+            whole = self._before + self._played * self._text.targets / done
             self.looks.afford(int(SHARE_OF_TIME * whole / (self._spent / len(self.asked))))
 
     def _look(self, one: _Group, target: int) -> None:

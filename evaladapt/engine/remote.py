@@ -84,6 +84,10 @@ class RemoteJudge:
             return PARTS[self._mode](batch)
         return iter([self._look.part(batch)])
 
+    def known(self, batch: Batch) -> Settled | None:
+        """To a twin: of the batches of its group before the target's, unless everything is to be as it was."""
+        return self._look.known(batch) if self._look else None
+
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor] = ()) -> Settled:
         """Answer, and be told the targets and what they cost."""
         if self._look is not None:
@@ -145,14 +149,23 @@ class Look:
         whole = Part(batch, batch.windows[: row + 1], tuple(spans), opens_batch=True, opens_rows=True)
         return Part(batch, windows, tuple(spans), opens_batch=True, opens_rows=True, share_of=whole)
 
+    def known(self, batch: Batch) -> Settled | None:
+        """A batch before the target's; None where it is to be predicted again."""
+        if self.question.whole_shape or self.reached(batch):
+            return None
+        return self._charged(batch.frontier, batch.end - batch.frontier)
+
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         """Before the target's batch: what was charged then. In it: the reply, and the end of this process."""
-        at, count = first - self._frontier, len(logprobs)
-        if first + count <= self._frontier + len(self.question.charges):
-            return Settled(self.question.tokens[at : at + count], self.question.charges[at : at + count])
+        if first + len(logprobs) <= self._frontier + len(self.question.charges):
+            return self._charged(first, len(logprobs))
         rows = torch.stack([entry[self._row] for entry in (*trail, logprobs)]).float()
         self._line.send(Kind.REPLY, np.ascontiguousarray(rows.cpu().numpy(), dtype="<f4").tobytes())
         os._exit(0)
+
+    def _charged(self, first: int, count: int) -> Settled:
+        at = first - self._frontier
+        return Settled(self.question.tokens[at : at + count], self.question.charges[at : at + count])
 
 
 def _await_question(lines: Lines, frontier: int, threads_given_back: bool, player: int) -> Look:

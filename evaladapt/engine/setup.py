@@ -28,7 +28,7 @@ from evaladapt.contract.composition import Composition, compose
 from evaladapt.contract.origin import hash_of_folder, origin_of
 from evaladapt.contract.views import Vocabulary, Window
 from evaladapt.engine.canary import canary
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Engine, Settings, predicts_without_trace
 from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.protocol import Rows
 from evaladapt.engine.source import Beginning, Settled, TextShape
@@ -85,6 +85,7 @@ class Setup:
             "peeking": [one.alias for one in members if one.capabilities.peeks],
             "breaks": sorted({clause for one in self.composition.peeking for clause in one.capabilities.breaks}),
             "rows": int(_rows_needed(self.composition)),
+            "predicts_without_trace": predicts_without_trace(members),
             "vocab_size": model.vocab_size,
             "context": model.context,
             "model": {
@@ -184,6 +185,9 @@ class _Nonsense:
 
     def parts(self, batch: Batch) -> Iterator[Part]:
         return PARTS[self._mode](batch)
+
+    def known(self, batch: Batch) -> None:
+        return None
 
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         targets = self._tokens[first : first + len(logprobs)]

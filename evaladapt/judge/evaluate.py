@@ -148,6 +148,8 @@ class _Evaluation:
                 charging.free,
                 looks,
                 rows=Rows(ready["rows"]),
+                vocab_size=ready["vocab_size"],
+                replays_cheaply=ready["predicts_without_trace"],
                 strategies=aliases,
                 seconds_before=seconds_before,
             )

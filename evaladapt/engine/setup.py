@@ -192,7 +192,8 @@ class _Nonsense:
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         targets = self._tokens[first : first + len(logprobs)]
         charges = logprobs[torch.arange(len(targets)), torch.from_numpy(targets.astype(np.int64))]
-        return Settled(targets, charges.double().cpu().numpy(), snapshot=True)
+        at_the_end = first + len(targets) > self.targets
+        return Settled(targets, charges.double().cpu().numpy(), snapshot=at_the_end)
 
     def keep(self, state: bytes) -> None:
         if state:

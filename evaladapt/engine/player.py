@@ -89,7 +89,8 @@ def _together(recipe: dict[str, Any]) -> Iterator[Processes]:
     if recipe["processes"] == 1:
         yield ALONE
         return
-    with joined(own_device(choose_device(recipe["device"])), name="base" if recipe["base"] else "adapted") as processes:
+    device, number = own_device(choose_device(recipe["device"])), int(recipe["base"])
+    with joined(device, ("adapted", "base")[number], number) as processes:
         yield processes
 
 

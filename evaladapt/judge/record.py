@@ -42,7 +42,8 @@ class Clause:
 class Score:
     """Outcome of one pass over the text; ``boundary_bits`` are part of ``bits``.
 
-    ``phases``, ``strategies`` (seconds) and ``scalars`` are the player's own word.
+    ``phases``, ``strategies`` (seconds), ``scalars`` and ``state_bytes`` are the player's own word. The last is what a
+    strategy kept when the text ended, by alias where its hook ``state`` says, and ``weights`` that were written.
     """
 
     plugins: str
@@ -55,6 +56,7 @@ class Score:
     phases: dict[str, float]
     strategies: dict[str, dict[str, float]]
     scalars: dict[str, dict[str, float | int | str]]
+    state_bytes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def score(plugins: str, outcome: Outcome, text_bytes: int) -> Score:
         phases=outcome.closing.phases,
         strategies=outcome.closing.strategies,
         scalars=outcome.closing.scalars,
+        state_bytes=outcome.closing.state_bytes,
     )
 
 

@@ -64,6 +64,11 @@ class ScoredText:
         return np.bincount(self.documents, weights=self.byte_lengths).astype(np.int64)
 
     @cached_property
+    def document_targets(self) -> NDArray[np.int64]:
+        """[D]: targets of every document, the one that opens it included."""
+        return np.bincount(self.documents[1:], minlength=len(self.document_bytes))
+
+    @cached_property
     def words(self) -> NDArray[np.object_]:
         """[K]: the known tokens as a person would read them; bytes that are no UTF-8 alone become U+FFFD."""
         content = self.pieces.tobytes()

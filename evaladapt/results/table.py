@@ -44,6 +44,17 @@ class Table(Sequence[Row], Generic[Row]):
             raise ValueError(f"columns {list(columns)} of one length were to be {names}")
         self.kind, self.columns = kind, dict(columns)
 
+    @classmethod
+    def of(cls, kind: type[Row], rows: Sequence[Row]) -> Table[Row]:
+        """From rows; None in a column of numbers becomes NaN."""
+        columns = {}
+        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+            values = [getattr(one, field.name) for one in rows]
+            numbers = all(one is None or isinstance(one, float) for one in values)
+            texts = any(isinstance(one, str) for one in values)
+            columns[field.name] = np.array(values, dtype=float if numbers else object if texts else None)
+        return cls(kind, columns)
+
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 

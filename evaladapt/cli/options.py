@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.processes import rank
-from evaladapt.contract.spelling import spelled
 from evaladapt.errors import DataError, UsageError
 from evaladapt.system.strict_json import read_toml
 from evaladapt.system.text import safe
@@ -130,6 +129,8 @@ def read_config(path: Path | None, line: str, assignments: Sequence[str]) -> Cho
     The file may hold ``plugins = ["a", "b"]`` and a table of options per alias; ``line`` is a composition,
     ``a[key=value],b``.
     """
+    from evaladapt.contract.spelling import spelled
+
     written = spelled(line)
     from_file = _read_toml(path) if path else Chosen((), {})
     options = {alias: dict(given) for alias, given in from_file.options.items()}

@@ -32,6 +32,9 @@ from evaladapt.errors import DataError, PluginError, UsageError
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import ALONE, Processes
 
+STATE_BYTES = "state_bytes"
+"""Among the scalars, beside the aliases: bytes by alias that a strategy kept when the text ended."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -50,7 +53,6 @@ class Closing:
     scalars: dict[str, dict[str, float | int | str]]
     phases: dict[str, float]
     strategies: dict[str, dict[str, float]]
-    state_bytes: dict[str, int]
 
 
 class Engine:
@@ -201,20 +203,20 @@ class Engine:
 
     def _close(self) -> Closing:
         compare_replicas(self._processes, self._weights.live, self._strategies)
-        state_bytes = self._state_bytes()
+        kept = self._state_bytes()
         scalars = {one.alias: dict(one.call("end", run=self.info)) for one in self._having("end")}
+        scalars |= {STATE_BYTES: kept} if kept else {}
         self._weights.verify(writable=any(one.capabilities.writes_weights for one in self._strategies))
         return Closing(
             weights_digest=self._weights.digest,
             scalars=scalars,
             phases=dict(self.clock.phases),
             strategies={alias: dict(hooks) for alias, hooks in self.clock.strategies.items()},
-            state_bytes=state_bytes,
         )
 
-    def _state_bytes(self) -> dict[str, int]:
+    def _state_bytes(self) -> dict[str, float | int | str]:
         """What every strategy keeps at the end, as far as it can say; written weights count as ``weights``."""
-        sizes = {}
+        sizes: dict[str, float | int | str] = {}
         for one in self._having("state"):
             with suppress(PluginError):  # what it cannot say is not known, and no reason to lose the score
                 sizes[one.alias] = size_of_state(one.alias, one.call("state"))

@@ -14,8 +14,6 @@ from evaladapt.system.strict_json import read_json, shown
 
 VERIFICATION = "verification"
 """What ``evaladapt verify`` adds."""
-LATER = ("state_bytes",)
-"""Fields that records of this format may lack, because they came later."""
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -91,8 +89,6 @@ def _check_fields(value: object, kind: type[Any], where: str, more: tuple[str, .
     hints = get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in fields:
-        if name not in value and name in LATER:
-            continue
         if name not in value:
             raise DataError(f"{where} lacks {name!r}")
         _check(value[name], hints[name], f"{where}.{name}")

@@ -130,7 +130,6 @@ def _closing(content: bytes) -> Closing:
                 str(alias): {safe(str(hook), 80): _seconds(value) for hook, value in hooks.items()}
                 for alias, hooks in found["strategies"].items()
             },
-            state_bytes={safe(str(one), 80): int(_seconds(size)) for one, size in found["state_bytes"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PluginError(f"the player ended with a report that cannot be read ({error})") from None

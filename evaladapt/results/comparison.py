@@ -242,5 +242,5 @@ def _cell_row(cell: Cell, base: Cell) -> CellRow:
     return CellRow(
         cell.model, cell.text, cell.composition, cell.seed, record.verdict, score.bits_per_byte,
         plan.adapted.bits_per_byte, plan.adapted.bits_per_byte - score.bits_per_byte, score.seconds,
-        float(sum(score.state_bytes.values())),
+        None if score.state_bytes is None else float(score.state_bytes),
     )  # fmt: skip

@@ -118,7 +118,6 @@ def _outcome(base: Result) -> Outcome:
         scalars=score.scalars,
         phases=score.phases,
         strategies=score.strategies,
-        state_bytes=score.state_bytes,
     )
     return Outcome(
         targets=record.data.targets,

@@ -88,12 +88,12 @@ def _scored(row: Row, cells: Sequence[Cell]) -> Row:
     scores = [(one.text, one.seed, record.adapted) for one, record in zip(cells, records, strict=True)]
     by_text = {text: fmean(score.bits_per_byte for at, _, score in scores if at == text) for text in texts}
     by_seed = [fmean(score.bits_per_byte for _, at, score in scores if at == seed) for seed in seeds]
-    states = [score.state_bytes for _, _, score in scores]
+    states = [score.state_bytes for _, _, score in scores if score.state_bytes is not None]
     return replace(
         row,
         bpb=fmean(by_text.values()),
         by_text=by_text,
         seed_spread=stdev(by_seed) if len(by_seed) > 1 else None,
         seconds=sum(score.seconds for _, _, score in scores) / len(seeds),
-        state_bytes=max(sum(one.values()) for one in states) if any(states) else None,
+        state_bytes=max(states, default=None),
     )

@@ -154,6 +154,18 @@ class Comparison:
             "records": [one.record.to_json() for one in self.cells],
         }  # fmt: skip
 
+    def report(self, path: str | Path) -> None:
+        """Write one HTML page that needs nothing else.
+
+        Raises:
+            UsageError: matplotlib is not installed.
+            DataError: it cannot be written.
+        """
+        from evaladapt.results.report.page import write_report
+        from evaladapt.results.report.subject import subject_of_comparison
+
+        write_report(subject_of_comparison(self), Path(path))
+
     def save(self, folder: str | Path) -> None:
         """Copy everything to a new folder, which :func:`open_comparison` and the command line read.
 

@@ -61,7 +61,7 @@ def _change(row: Row, wide: bool) -> list[str]:
     change = f"{found.bpb:+.4f}"
     if found.low is not None and found.high is not None:
         change += f" [{found.low:+.4f}, {found.high:+.4f}]" if wide else f" ± {(found.high - found.low) / 2:.4f}"
-    percent = f"{100 * found.bpb / (row.bpb - found.bpb):+.2f}"
+    percent = "" if row.percent is None else f"{row.percent:+.2f}"
     return [change, percent, f"{found.better}/{found.worse}"] if wide else [change]
 
 

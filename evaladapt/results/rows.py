@@ -26,6 +26,7 @@ class Row:
         verdict: the worst of its cells.
         bpb: mean over texts of the mean over seeds; of a claim, what it claims; None where a cell has no score.
         by_text: the same by text.
+        base_bpb: the mean over texts of the plan alone; None for the plan alone.
         seed_spread: standard deviation over seeds of the mean over texts; None with one seed.
         rank: by ``bpb``, from 1; None for the base, and for what is no score.
         difference: from the plan alone, paired over documents.
@@ -42,6 +43,7 @@ class Row:
     verdict: str
     bpb: float | None = None
     by_text: dict[str, float] = field(default_factory=dict)
+    base_bpb: float | None = None
     seed_spread: float | None = None
     rank: int | None = None
     difference: PairedDifference | None = None
@@ -51,16 +53,24 @@ class Row:
     seconds: float | None = None
     state_bytes: int | None = None
 
+    @property
+    def percent(self) -> float | None:
+        """The difference in percent of the plan alone."""
+        return 100 * self.difference.bpb / self.base_bpb if self.difference and self.base_bpb else None
+
 
 def rows_of(comparison: Comparison) -> list[Row]:
     """All rows, with ranks and corrected p values."""
     rows = [_row(comparison, name) for name in comparison.names]
+    scores = {one.name: one.bpb for one in rows}
+    bases = {one.name: scores[comparison.base_of(one.name)] for one in rows if one.difference is not None}
     ranked = sorted((one.bpb, place) for place, one in enumerate(rows) if one.bpb is not None
                     and one.verdict in SCORES and one.difference is not None)  # fmt: skip
     ranks = {place: number for number, (_, place) in enumerate(ranked, start=1)}
     adjusted = holm([one.p for one in rows])
     return [
-        replace(one, rank=ranks.get(place), p_holm=p) for place, (one, p) in enumerate(zip(rows, adjusted, strict=True))
+        replace(one, rank=ranks.get(place), p_holm=adjusted[place], base_bpb=bases.get(one.name))
+        for place, one in enumerate(rows)
     ]
 
 

@@ -40,7 +40,7 @@ def test_every_composition_is_held_against_one_base(compare, capsys, tiny_artifa
     assert single["adapted"]["ledger_sha256"] == records[0]["adapted"]["ledger_sha256"]
 
 
-def test_sweeps_seeds_and_texts_make_a_grid_that_python_reads(compare, text_file, tmp_path):
+def test_sweeps_seeds_and_texts_make_a_grid_that_python_reads(compare, capsys, text_file, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("Another text, of which there is less.")
     given = ["--plugins", "ngram", "--sweep", "ngram.max_order=2,3", "--seeds", "0,1", "--data", str(other), "--inline"]
@@ -51,6 +51,9 @@ def test_sweeps_seeds_and_texts_make_a_grid_that_python_reads(compare, text_file
     assert found.manifest.texts == (text_file.name, "other.txt")
     assert len(found.cells) == 2 * (1 + 2 * 2)
     assert found.table(80) in out
+    assert invoke(["show", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out == f"{found.table(80)}\n"
+    assert invoke(["show", str(tmp_path / "out"), "--documents", str(tmp_path / "d.csv")]) == 2
     assert "10/10 ngram[max_order=3] · other.txt · seed 1:" in err
 
 

@@ -40,13 +40,15 @@ class ModelHook(Overhears):
     @hookimpl
     def begin(self):
         model = engine()._predictor._model
-        hidden = model.hidden
+        for name in ("hidden", "hidden_from"):
+            setattr(model, name, self.overheard(getattr(model, name)))
 
-        def heard(tokens):
+    def overheard(self, read):
+        def heard(tokens, *more):
             self.seen.append(tokens)
-            return hidden(tokens)
+            return read(tokens, *more)
 
-        model.hidden = heard
+        return heard
 
 
 @cheat("N21", "a function mode that is entered and never left", BLOCK)

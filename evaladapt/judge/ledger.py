@@ -99,7 +99,7 @@ class LedgerFile:
             if first != self._header:
                 raise EvaladaptError(
                     f"{self.path} belongs to another run{_differences(first, self._facts)}. Give another --out, or"
-                    " --overwrite to mean it"
+                    " begin it anew without --resume"
                 )
             offset = len(self._header)
             for number, raw in enumerate(file):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from evaladapt.engine.failure import unpack_failure
 from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
-from evaladapt.errors import PluginError
+from evaladapt.errors import EvaladaptError, PluginError
 from evaladapt.judge.forking import start_player
 from evaladapt.judge.ready import read_ready
 from evaladapt.judge.recipe import Recipe
@@ -60,10 +60,10 @@ class Player:
 
     def __init__(self, recipe: Recipe, patience: float = PATIENCE) -> None:
         self.recipe, self.patience = recipe, patience
+        memory = _memory_for_answers()
         self._folder = tempfile.TemporaryDirectory(prefix="evaladapt-player-")
         ours, theirs = socket.socketpair()
         our_twin, their_twin = socket.socketpair()
-        memory = new_segment(SEGMENT, SEGMENT_BYTES)
         self._segment = mmap.mmap(memory, SEGMENT_BYTES)
         numbers = [theirs.fileno(), their_twin.fileno(), memory]
         self.twin_descriptor = f"socket:[{os.fstat(their_twin.fileno()).st_ino}]"
@@ -180,6 +180,16 @@ class Player:
         self._passed_on += len(content)
         for line in content[: max(0, left)].decode(errors="replace").splitlines():
             print(f"[{self._whose}] {safe(line)}", file=sys.stderr)
+
+
+def _memory_for_answers() -> int:
+    try:
+        return new_segment(SEGMENT, SEGMENT_BYTES)
+    except OSError as error:
+        raise EvaladaptError(
+            f"{SEGMENT_BYTES >> 20} MB of memory that is shared with a player cannot be had ({error.strerror}): see"
+            " free memory, and `ulimit -f`, which counts such memory as a file"
+        ) from None
 
 
 def _json(content: bytes) -> dict[str, Any]:

@@ -1,10 +1,16 @@
 """What a player is started with: nothing that leads to a text, a program or a person's folder."""
 
 import ctypes.util
+import errno
+import os
 import shutil
 from pathlib import Path
 
+import pytest
+
+from evaladapt.errors import EvaladaptError
 from evaladapt.judge.forking import environment
+from evaladapt.judge.players import Player
 
 
 def test_a_players_environment_leads_nowhere(monkeypatch):
@@ -24,3 +30,13 @@ def test_a_library_is_looked_for_without_a_compiler_and_its_temporary_file(monke
     monkeypatch.setattr("tempfile.NamedTemporaryFile", None)
     assert shutil.which("gcc") is None
     ctypes.util.find_library("evaladapt-none")
+
+
+def test_where_files_may_not_be_so_large_it_says_what_to_look_at(ask, monkeypatch):
+    monkeypatch.setattr("evaladapt.judge.players.new_segment", _too_large)
+    with pytest.raises(EvaladaptError, match=r"64 MB .* File too large.*ulimit -f"):
+        Player(ask().recipe(base=False))
+
+
+def _too_large(name, size):
+    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.errors import DataError
 from evaladapt.model.config import ModelConfig
@@ -39,6 +41,7 @@ class TrainJob:
             "shards": {source.name: source.sha256() for source in self.sources},
             "tokenizer_sha256": self.tokenizer.sha256,
             "seed": self.seed,
+            "torch": str(torch.__version__),
         }
 
     def refuse_other(self, identity: Mapping[str, Any]) -> None:

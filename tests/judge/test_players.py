@@ -34,7 +34,7 @@ def test_a_library_is_looked_for_without_a_compiler_and_its_temporary_file(monke
 
 def test_where_files_may_not_be_so_large_it_says_what_to_look_at(ask, monkeypatch):
     monkeypatch.setattr("evaladapt.judge.players.new_segment", _too_large)
-    with pytest.raises(EvaladaptError, match=r"64 MB .* File too large.*ulimit -f"):
+    with pytest.raises(EvaladaptError, match=r"64 MB .*File too large.*ulimit -f"):
         Player(ask().recipe(base=False))
 
 

@@ -157,6 +157,15 @@ def test_resuming_nothing_or_something_else_is_refused(make_job: Callable[..., T
         run(make_job("out", steps=4, resume=True, matrix_lr=0.5))
 
 
+def test_another_torch_would_compute_another_training(
+    make_job: Callable[..., TrainJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(make_job("out", steps=2))
+    monkeypatch.setattr("torch.__version__", "2.9.0")
+    with pytest.raises(DataError, match="made with another torch: .*, now 2.9.0"):
+        run(make_job("out", steps=4, resume=True))
+
+
 def test_changed_shards_are_refused(make_job: Callable[..., TrainJob], tmp_path: Path) -> None:
     folder = tmp_path / "text"
     shutil.copytree(make_job("out").sources[0].folder, folder)

@@ -23,6 +23,7 @@ from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.parts import Mode, Part, share, targets_by_process
 from evaladapt.engine.predict import Prediction, Predictor
 from evaladapt.engine.replicas import compare_replicas
+from evaladapt.engine.room import Room
 from evaladapt.engine.source import Exchange, Settled, SideChannel, Text
 from evaladapt.engine.states import pack_states, unpack_states
 from evaladapt.engine.weights import Weights
@@ -30,6 +31,9 @@ from evaladapt.engine.windows import Batch, Horizon, batches, covering, cut_at_d
 from evaladapt.errors import DataError, UsageError
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import ALONE, Processes
+
+MOST_MEMORY = 4_000_000_000
+"""Bytes of working memory, where nobody says less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,8 @@ class Settings:
     batch: int = 16
     seed: int = 0
     mode: Mode = "block"
+    memory: int = MOST_MEMORY
+    """Bytes for distributions at once; in a model with a large vocabulary it says how many rows go together."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,9 @@ class Engine:
         self._keeper = Keeper(self.text, device)
         self._strategies = build_callers(composition, settings.seed, self.clock)
         self._predictor = Predictor(model, self._weights, self._keeper, self._strategies, self.clock,
-                                    settings.mode, processes, side)  # fmt: skip
+                                    settings.mode, processes, side, settings.memory)  # fmt: skip
+        capabilities = [one.capabilities for one in self._strategies]
+        self._room = Room.of(settings.memory, model.vocab_size, capabilities)
         self._model_info = ModelInfo(model.vocab_size, model.hidden_size, model.context, model.layers)
         self.info = RunInfo(self._keeper.info, self._model_info, settings.batch, settings.seed, settings.mode, device)
         self._reset_until = 0
@@ -99,7 +107,9 @@ class Engine:
                     self.text.learn(batch.frontier, self._exchange.open(batch))
                 self._reset_at_document(batch)
                 self._predictor.open_batch()
-                settled = [self._settle(part) for part in self._exchange.parts(batch)]
+                settled = [
+                    self._settle(piece) for part in self._exchange.parts(batch) for piece in self._room.pieces(part)
+                ]
                 self._observe(batch, np.concatenate([one.charges for one in settled]))
                 if settled[-1].snapshot:
                     self._give_state()

@@ -54,6 +54,7 @@ class Predictor:
         mode: Mode,
         processes: Processes,
         side: SideChannel | None = None,
+        memory: int | None = None,
     ) -> None:
         self._model = model
         self._live, self._frozen = forward_for(model, mode), forward_for(model, mode)
@@ -61,7 +62,9 @@ class Predictor:
         self._keeper = keeper
         self._clock = clock
         self._strategies = strategies
-        self._hosts: dict[str, Host] = {one.alias: host_for(one.capabilities, model, processes) for one in strategies}
+        self._hosts: dict[str, Host] = {
+            one.alias: host_for(one.capabilities, model, processes, memory) for one in strategies
+        }
         self._fitting = Fitting(model, keeper, clock, self._hosts, processes, side)
         self._trail = Trail(strategies, keeper, processes)
         self._handed = Handed(processes)

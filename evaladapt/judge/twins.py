@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from evaladapt.engine.protocol import Kind, Question, Rows
 from evaladapt.engine.windows import Batch
 from evaladapt.errors import PluginError
+from evaladapt.judge.answers import Answers
 from evaladapt.judge.charging import HeldText, Logprobs
 from evaladapt.judge.conviction import Counterexample, NoncausalError, apart
 from evaladapt.judge.looks import SHARE_OF_TIME, Looks
@@ -40,7 +41,7 @@ class _Group:
     frontier: int
     twin: Seen
     batches: list[Batch] = field(default_factory=list)
-    logprobs: list[Logprobs] = field(default_factory=list)
+    answers: Answers = field(default_factory=Answers)
     charges: list[NDArray[np.float64]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
@@ -93,7 +94,7 @@ class Twins:
     def answered(self, first: int, logprobs: Logprobs, charges: NDArray[np.float64]) -> None:
         """Keep what the player said, and what was charged."""
         if self._group:
-            self._group.logprobs.append(logprobs)
+            self._group.answers.add(logprobs)
             self._group.charges.append(charges)
 
     def close(self, batch: Batch) -> None:
@@ -134,7 +135,7 @@ class Twins:
             self.looks.afford(int(SHARE_OF_TIME * whole / (self._spent / len(self.asked))))
 
     def _look(self, one: _Group, target: int) -> None:
-        said = np.concatenate(one.logprobs)[target - one.frontier]
+        said = one.answers.of(target - one.frontier)
         self.asked.append(target)
         found = self._ask(one, target)
         if found is None:
@@ -163,7 +164,7 @@ class Twins:
         until = target if seeing is None else seeing
         before = np.concatenate(one.charges)[: batch.frontier - one.frontier]
         question = Question(target, whole_shape, self._rows, trail, self._text.tokens[one.frontier : until], before)
-        size = len(one.logprobs[0][0])
+        size = one.answers.vocabulary
         try:
             self._player.twin_line.send(Kind.QUESTION, question.pack())
             content = self._player.twin_line.receive({Kind.REPLY: 4 * size * 64}, LOOK_PATIENCE)[1]
@@ -215,6 +216,7 @@ class Twins:
     def _dismiss(self, one: _Group) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.twin.pid, signal.SIGKILL)
+        one.answers.close()
         self._group = None
 
 

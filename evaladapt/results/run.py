@@ -27,6 +27,7 @@ from evaladapt.judge.evaluate import Evaluated, evaluated
 from evaladapt.judge.record import Record, RunRecord
 from evaladapt.judge.request import Composed, Level, Request
 from evaladapt.judge.verdict import document_bytes
+from evaladapt.system.memory import working_memory
 
 LN2 = float(np.log(2))
 LONGEST_PATH = 4096
@@ -108,6 +109,7 @@ def run(
     batch: int = 16,
     seed: int = 0,
     mode: Mode = "block",
+    memory: int | None = None,
     boundaries: Boundaries = "paid",
     audit: Level = "sample",
     inline: Literal[False, True] = False,
@@ -124,6 +126,7 @@ def run(
         options: by ``"alias.key"``, as ``{"ttt.lr": 0.004}``.
         limit_tokens: score the first targets only.
         batch, seed, mode: as the command line's options.
+        memory: bytes of working memory for distributions; None: a quarter of the machine's, at most 4 GB.
         boundaries: ``paid``: where documents start is told and paid for; ``charged``: every BOS is charged.
         audit: how much the player is doubted: ``off``, ``sample``, ``full``.
         inline: everything in this process, for a debugger; the verdict is then UNCHECKED.
@@ -141,7 +144,7 @@ def run(
         composed=Composed(names=names, options=_by_alias(options or {}), allow_noncausal=allow_noncausal),
         open_text=lambda tokenizer: _opened(text, tokenizer, limit_tokens),
         paths=tuple(str(path.absolute()) for path in _paths(text)),
-        settings=Settings(batch=batch, seed=seed, mode=mode),
+        settings=Settings(batch=batch, seed=seed, mode=mode, memory=memory or working_memory()),
         boundaries=boundaries,
         doubt=audit,
         inline=inline,

@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from evaladapt.errors import ModelError, UsageError
 from evaladapt.model.roles import POSITION, WeightRole, of_role, roles_from_names
+from evaladapt_models.hf_cache import roomy_cache
 
 PREFIX = "lm."
 OF_THE_MACHINE = ("_name_or_path", "transformers_version", "dtype", "architectures")
@@ -106,8 +107,8 @@ class ContinuableCausalLM(CausalLM):
     """The same with a cache."""
 
     def start_cache(self, rows: int, width: int) -> DynamicCache:
-        """An empty cache; it grows as it is filled."""
-        return DynamicCache(config=self.lm.config)
+        """An empty cache with room for ``width`` tokens a row."""
+        return roomy_cache(self.lm.config, width)
 
     def extend(self, tokens: Tensor, cache: DynamicCache) -> Tensor:
         """States ``[B, S, D]`` of ``tokens [B, S]`` that continue the rows of ``cache``."""

@@ -12,7 +12,7 @@ from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.host import Host
 from evaladapt.contract.views import Query, Scored
 from evaladapt.engine.callers import Caller
-from evaladapt.engine.checks import check_distribution, check_output, worst_sum
+from evaladapt.engine.checks import check_distribution, check_output, normalised, worst_sum
 from evaladapt.engine.clock import Clock
 from evaladapt.engine.fit import Fitting, columns_read, tensors_read
 from evaladapt.engine.forward import forward_for
@@ -174,7 +174,7 @@ class Predictor:
 
     def _normalise(self, passage: Passage) -> None:
         with self._clock.phase("score"):
-            passage.logprobs = torch.log_softmax(passage.final_logits, dim=-1)
+            passage.logprobs = normalised(passage.final_logits)
         passage.worst_sum = worst_sum(passage.logprobs, passage.span.query.valid)
 
     def _mix(self, strategy: Caller, passage: Passage) -> None:
@@ -185,7 +185,7 @@ class Predictor:
         worst = check_distribution(strategy.alias, mixed, query.valid, query.positions)
         passage.worst_sum = max(passage.worst_sum, worst)
         # What is charged is normalised exactly, so that no strategy can live off the tolerance of the check.
-        passage.logprobs = torch.log_softmax(mixed, dim=-1)
+        passage.logprobs = normalised(mixed)
 
     # Lanes and distributions.
 

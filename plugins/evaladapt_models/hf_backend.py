@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import init_empty_weights
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from transformers.integrations.gguf import convert_gguf_tokenizer, get_gguf_tokenizer
@@ -174,7 +175,7 @@ def built(config: Any, tensors: Mapping[str, Tensor]) -> CausalLM:
             raise ModelError("the configuration has more layers than there are weights.")
         with torch.device("meta"):
             _refuse_others(_empty(read), tensors)
-        with _quiet():
+        with _quiet(), init_empty_weights(include_buffers=False):  # buffers are worked out, and not in the file
             lm = _empty(read)
     except ModelError:
         raise

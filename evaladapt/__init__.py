@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaladapt.errors import EvaladaptError
-    from evaladapt.results.run import Document, Result, run
+    from evaladapt.results.result import Document, Result, Target, open_run
+    from evaladapt.results.run import run
 
 __version__ = "0.1.0"
-__all__ = ["Document", "EvaladaptError", "Result", "__version__", "run"]
+__all__ = ["Document", "EvaladaptError", "Result", "Target", "__version__", "open_run", "run"]
 
 _PLACES = {
     "run": "evaladapt.results.run",
-    "Result": "evaladapt.results.run",
-    "Document": "evaladapt.results.run",
+    "open_run": "evaladapt.results.result",
+    "Result": "evaladapt.results.result",
+    "Document": "evaladapt.results.result",
+    "Target": "evaladapt.results.result",
     "EvaladaptError": "evaladapt.errors",
 }
 

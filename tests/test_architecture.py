@@ -25,7 +25,7 @@ BELOW = {
 BELOW["engine"] = {"errors", "system", "data", "model", "artifact", "contract"}
 BELOW["judge"] = {*BELOW["engine"], "engine"}
 BELOW["codec"] = BELOW["audit"] = {*BELOW["judge"], "judge"}
-BELOW["results"] = {*BELOW["judge"], "judge"}
+BELOW["results"] = {*BELOW["audit"], "audit", "codec"}
 BELOW["testing"] = {*BELOW["audit"], "audit"}
 BELOW["bench"] = {*BELOW["audit"], *BELOW["train"], "audit", "codec", "train", "testing", "calibration"}
 BELOW["cli"] = {*BELOW["bench"], "bench", "results"}

@@ -26,6 +26,7 @@ from evaladapt.cli.plugins import plugins
 from evaladapt.cli.processes import count, rank, refuse_repetition, speaks
 from evaladapt.cli.report import report
 from evaladapt.cli.run import run
+from evaladapt.cli.show import show
 from evaladapt.cli.train import train
 from evaladapt.cli.verify import verify
 from evaladapt.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EvaladaptError
@@ -42,6 +43,7 @@ def cli(context: click.Context) -> None:
 
 for command in (
     run,
+    show,
     audit,
     report,
     compare,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaladapt.cli.frames import FrameFiles, frame_options
 from evaladapt.cli.options import TextOptions, build_request, read_config, split_names, text_options
 from evaladapt.cli.processes import count, rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from evaladapt.judge.evaluate import Evaluated
     from evaladapt.judge.record import Record
-    from evaladapt.judge.request import Request
 
 RUNS_FOLDER = "runs"
-RECORD = "record.json"
 
 
 @click.command(
@@ -42,6 +40,7 @@ RECORD = "record.json"
               help=f"Folder of the record and the ledgers.  [default: {RUNS_FOLDER}/DATE-TIME-PLUGINS]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the interrupted run in --out.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in --out.")
+@frame_options
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object.")
 def run(
     model: str,
@@ -53,6 +52,8 @@ def run(
     out: Path | None,
     resume: bool,
     overwrite: bool,
+    documents: Path | None,
+    targets: Path | None,
     as_json: bool,
     **text: Any,
 ) -> int:
@@ -61,52 +62,36 @@ def run(
         raise UsageError("--resume and --overwrite need --out, the folder of the run that is meant")
     if prove and inline:
         raise UsageError("--prove decodes in a sealed process, and --inline runs everything in this one; leave one out")
+    frames = FrameFiles(documents, targets)
     given = TextOptions(**text)
     asked = build_request(model, read_config(given.config, split_names(names), given.assignments), given)
 
     from evaladapt.cli.interruption import resumable
-    from evaladapt.judge.folder import run_folder
+    from evaladapt.cli.progress import RunProgress
+    from evaladapt.judge.folder import RECORD, run_folder
     from evaladapt.judge.request import level_named
+    from evaladapt.results.carrying_out import carry_out
 
     asked = replace(asked, doubt=level_named(doubt), inline=inline, with_base=not no_base, resume=resume,
                     processes=count(), writes=rank() == 0)  # fmt: skip
     if rank() > 0:
-        _carried_out(replace(asked, folder=out if resume else None), prove=False, shows=False)
+        carry_out(replace(asked, folder=out if resume else None))
         return EXIT_OK
+    frames.refuse_unwritable()
     folder = out or Path(RUNS_FOLDER) / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{asked.composed.line}"
     with run_folder(folder, new=out is None, resume=resume, overwrite=overwrite) as place:
         with resumable(place):
-            record = _carried_out(replace(asked, folder=place), prove)
-        return _tell(record, place / RECORD, as_json)
+            done = carry_out(replace(asked, folder=place), RunProgress(), prove=prove)
+        return _tell(done, place / RECORD, frames, as_json)
 
 
-def _carried_out(request: Request, prove: bool, *, shows: bool = True) -> Record:
-    """Run it; of several processes, one shows how far it is."""
-    from evaladapt.cli.progress import RunProgress
-    from evaladapt.judge.claim import charged_claim
-    from evaladapt.judge.evaluate import evaluate
-    from evaladapt.judge.record import NONCAUSAL, RunRecord
-
-    progress = RunProgress()
-    record = evaluate(request, progress if shows else None)
-    if isinstance(record, RunRecord) and record.verdict == NONCAUSAL:
-        return replace(record, charged=charged_claim(request, record, progress("charged")))
-    if request.doubt == "full" and not request.inline and request.processes == 1:
-        from evaladapt.audit.echo import echoed
-
-        record = echoed(request, record, again=shlex.join(["evaladapt", *sys.argv[1:]]))
-    if prove:
-        from evaladapt.codec.prove import proven
-
-        record = proven(request, record, progress)
-    return record
-
-
-def _tell(record: Record, path: Path, as_json: bool) -> int:
+def _tell(done: Evaluated, path: Path, frames: FrameFiles, as_json: bool) -> int:
     """Print first, then write: a number that took an hour is not lost to a full disk."""
     from evaladapt.cli.run_table import run_table
     from evaladapt.judge.record import VIOLATED, RunRecord, write_record
+    from evaladapt.results.carrying_out import result_of
 
+    record = done.record
     broken = record.verdict == VIOLATED
     if as_json:
         click.echo(json.dumps(record.to_json()))
@@ -115,6 +100,8 @@ def _tell(record: Record, path: Path, as_json: bool) -> int:
     else:
         click.echo(f"error: {_without_score(record, path)}", err=True)
     write_record(path, record)
+    if not broken:
+        frames.write(result_of(done))
     return EXIT_CONTRACT if broken else EXIT_OK
 
 

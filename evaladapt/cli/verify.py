@@ -14,8 +14,8 @@ import click
 
 from evaladapt.cli.options import Chosen, TextOptions, build_request
 from evaladapt.cli.processes import count, rank
-from evaladapt.cli.run import RECORD
 from evaladapt.errors import EXIT_CONTRACT, EXIT_FAILED, EXIT_OK, DataError, UsageError
+from evaladapt.judge.folder import RECORD
 
 if TYPE_CHECKING:
     from evaladapt.codec.verify import Check

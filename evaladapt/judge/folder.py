@@ -9,7 +9,8 @@ from pathlib import Path
 from evaladapt.errors import UsageError
 from evaladapt.system.locks import locked, new_folder
 
-KEPT = ("record.json", "base.ledger", "adapted.ledger", "base.snapshot", "adapted.snapshot", "run.json")
+RECORD = "record.json"
+KEPT = (RECORD, "base.ledger", "adapted.ledger", "base.snapshot", "adapted.snapshot", "text.npz", "run.json")
 
 
 @contextmanager

@@ -239,8 +239,8 @@ def _parse(raw: bytes, number: int, offset: int) -> LedgerLine | None:
         return None
 
 
-def charges_in(path: Path) -> tuple[NDArray[np.float64], str]:
-    """Log-probabilities [N] in a ledger file, whosever it is, and their hash.
+def lines_of(path: Path) -> Iterator[LedgerLine]:
+    """The batches of a ledger file, whosever it is.
 
     Raises:
         EvaladaptError: it cannot be read, or is none.
@@ -252,6 +252,15 @@ def charges_in(path: Path) -> tuple[NDArray[np.float64], str]:
         raise EvaladaptError(f"the ledger {path} cannot be read: {error}") from error
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise EvaladaptError(f"{path} is no ledger of evaladapt")
-    pieces = [line.logprobs for line in LedgerFile(path, head.get("facts", {})).lines()]
+    return LedgerFile(path, head.get("facts", {})).lines()
+
+
+def charges_in(path: Path) -> tuple[NDArray[np.float64], str]:
+    """Log-probabilities [N] in a ledger file, whosever it is, and their hash.
+
+    Raises:
+        EvaladaptError: it cannot be read, or is none.
+    """
+    pieces = [line.logprobs for line in lines_of(path)]
     charges = np.concatenate(pieces) if pieces else np.zeros(0)
     return charges, hashlib.sha256(charges.astype("<f8").tobytes()).hexdigest()

@@ -41,6 +41,35 @@ def read_record(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_run_record(path: Path) -> RunRecord:
+    """The record of a finished run.
+
+    Raises:
+        DataError: as :func:`read_record`, or the run was ended and has no score.
+    """
+    content = read_record(path)
+    if content.get("adapted") is None:
+        raise DataError(f"{path} is of a run that broke the contract, so it has no score. See: evaladapt report {path}")
+    content.pop(VERIFICATION, None)
+    record = _built(content, RunRecord)
+    assert isinstance(record, RunRecord)
+    return record
+
+
+def _built(value: Any, hint: Any) -> Any:
+    """A checked JSON value as what the classes declare."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        hints = get_type_hints(hint)
+        return hint(**{name: _built(one, hints[name]) for name, one in value.items()})
+    if origin in (Union, types.UnionType):
+        others = [one for one in arguments if one is not types.NoneType]
+        return _built(value, others[0]) if value is not None and len(others) == 1 else value
+    if origin in (list, tuple):
+        return origin(_built(one, arguments[0]) for one in value)
+    return value
+
+
 def _check_fields(value: object, kind: type[Any], where: str, more: tuple[str, ...] = ()) -> None:
     if not isinstance(value, dict):
         raise DataError(f"{where} is {shown(value)}, not an object")

@@ -6,97 +6,28 @@ The command line's ``run`` asks the same of the judge. What stands here is how a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from evaladapt.data.building import stream_from_documents
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.loop import Settings
-from evaladapt.engine.paired import PairedDifference
 from evaladapt.engine.parts import Mode
-from evaladapt.errors import ContractViolation, UsageError
+from evaladapt.errors import UsageError
 from evaladapt.judge.charging import Boundaries
-from evaladapt.judge.evaluate import Evaluated, evaluated
-from evaladapt.judge.record import Record, RunRecord
+from evaladapt.judge.folder import RECORD, run_folder
+from evaladapt.judge.record import write_record
 from evaladapt.judge.request import Composed, Level, Request
-from evaladapt.judge.verdict import document_bytes
+from evaladapt.results.carrying_out import carry_out, result_of
+from evaladapt.results.result import Result
 from evaladapt.system.memory import working_memory
 
-LN2 = float(np.log(2))
 LONGEST_PATH = 4096
 Text = str | Path | Sequence[str | Path] | None
 """The default text (None), a file, or documents: a string with a line end, or one that names no file, is one itself."""
-
-
-@dataclass(frozen=True)
-class Document:
-    """One document: its bytes, and its bits under the plan alone (None without a base) and under the composition."""
-
-    number: int
-    bytes: int
-    base_bits: float | None
-    bits: float
-
-    @property
-    def gain(self) -> float | None:
-        """Bits per byte saved against the base; None without bytes or a base."""
-        return (self.base_bits - self.bits) / self.bytes if self.base_bits is not None and self.bytes else None
-
-
-@dataclass(frozen=True)
-class Result:
-    """A run that came to its end."""
-
-    record: RunRecord
-    _evaluated: Evaluated
-
-    @property
-    def bpb(self) -> float | None:
-        """Bits per byte; None for a claim, whose number is ``claimed_bpb``."""
-        return self.record.bpb
-
-    @property
-    def claimed_bpb(self) -> float | None:
-        """The number of a composition that peeks."""
-        return self.record.claimed_bpb
-
-    @property
-    def base_bpb(self) -> float | None:
-        """Bits per byte of the plan alone."""
-        return self.record.base.bits_per_byte if self.record.base else None
-
-    @property
-    def difference(self) -> PairedDifference | None:
-        """From the base to the composition, paired over documents."""
-        return self.record.difference
-
-    @property
-    def verdict(self) -> str:
-        """``CAUSAL``, ``PROVEN``, ``UNCHECKED`` or ``NONCAUSAL``."""
-        return self.record.verdict
-
-    @cached_property
-    def target_nats(self) -> NDArray[np.float32]:
-        """[N+1]: what every target cost, −ln p; index 0 is no target."""
-        adapted = self._evaluated.adapted
-        return adapted.target_nats if adapted else np.zeros(0, dtype=np.float32)
-
-    def documents(self) -> list[Document]:
-        """One row a document, in order; what its boundary costs is the text's and in none."""
-        base, adapted = self._evaluated.base, self._evaluated.adapted
-        sizes = document_bytes(self._evaluated.stream)
-        after = adapted.document_nats if adapted else np.zeros(len(sizes))
-        return [
-            Document(number, int(size), float(base.document_nats[number]) / LN2 if base else None, float(nats) / LN2)
-            for number, (size, nats) in enumerate(zip(sizes, after, strict=True))
-        ]
 
 
 def run(
@@ -114,8 +45,11 @@ def run(
     audit: Level = "sample",
     inline: Literal[False, True] = False,
     base: bool = True,
+    prove: bool = False,
     allow_noncausal: bool = False,
     device: str = "auto",
+    folder: str | Path | None = None,
+    resume: bool = False,
 ) -> Result:
     """Score a text with a frozen model and a composition of strategies.
 
@@ -131,8 +65,11 @@ def run(
         audit: how much the player is doubted: ``off``, ``sample``, ``full``.
         inline: everything in this process, for a debugger; the verdict is then UNCHECKED.
         base: also score the plan alone.
+        prove: also encode the text, decode it in a fresh sealed process, and compare.
         allow_noncausal: run strategies that peek, as a claim.
         device: ``auto``, ``cpu``, ``cuda``, …
+        folder: where record, ledgers and text are kept, for :func:`open_run`; without it nothing is written.
+        resume: continue the interrupted run in ``folder``.
 
     Raises:
         ContractViolation: a clause was broken; there is no score.
@@ -151,15 +88,12 @@ def run(
         with_base=base,
         device=device,
     )
-    done = evaluated(request)
-    if not isinstance(done.record, RunRecord):
-        raise _violation(done.record)
-    return Result(done.record, done)
-
-
-def _violation(record: Record) -> ContractViolation:
-    failed = next(one for one in record.clauses if one.outcome == "fail")
-    return ContractViolation(failed.evidence, clause=failed.clause)
+    if folder is None:
+        return result_of(carry_out(request, prove=prove))
+    with run_folder(Path(folder), new=False, resume=resume, overwrite=False) as place:
+        done = carry_out(replace(request, folder=place, resume=resume), prove=prove)
+        write_record(place / RECORD, done.record)
+    return result_of(done)
 
 
 def _by_alias(options: Mapping[str, Any]) -> dict[str, dict[str, object]]:

@@ -62,6 +62,8 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     from evaladapt.engine.setup import Setup  # here, because the judge is asked about every file from the seal on
     from evaladapt.system.threads import Pool
 
+    if recipe["tokenizer_only"]:
+        return _serve(recipe, held, line, twins)
     lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool())
     try:
         with _together(recipe) as processes:
@@ -73,6 +75,20 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     except BaseException as error:
         line.send(Kind.FAILED, pack_failure(error))
         return 1
+
+
+def _serve(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire) -> int:
+    from evaladapt.engine.clerk import serve
+    from evaladapt.engine.failure import pack_failure
+    from evaladapt.engine.protocol import Kind
+
+    try:
+        serve(recipe["model"], held.and_then(_first_seal(twins, processes=1)), line)
+    except WireError:
+        return 0
+    except BaseException as error:
+        line.send(Kind.FAILED, pack_failure(error))
+    return 1
 
 
 def _first_seal(twins: Wire, processes: int) -> Seal:

@@ -118,7 +118,7 @@ def test_a_strangers_family_opens_what_it_claims_and_what_is_given_to_it(also):
 
 def test_whatever_a_strangers_family_raises_is_told_with_its_name(also):
     also(("failing", "Failing", "other"))
-    with pytest.raises(ModelError, match="family 'failing' failed with KeyError: 'weights'. It wants a folder"):
+    with pytest.raises(ModelError, match=r"family 'failing' failed with KeyError: 'weights'\. It wants a folder"):
         open_model("failing:x", CPU)
 
 

@@ -31,6 +31,8 @@ from evaladapt.system.wire import Wire, WireError
 GROUP_TARGETS = 1024
 """A twin serves batches until they hold so many targets: a fork takes some ten milliseconds."""
 LOOK_PATIENCE = 120.0
+"""Seconds that a look may take at least; where the player took long for its group, so may a look at it."""
+TIMES_THE_GROUP = 4
 ENDING_SECONDS = 5.0
 
 
@@ -44,6 +46,8 @@ class _Group:
     answers: Answers = field(default_factory=Answers)
     charges: list[NDArray[np.float64]] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
+    seconds: float = 0.0
+    """What the player took for them."""
 
 
 class Twins:
@@ -107,7 +111,8 @@ class Twins:
         last = batch.end > self._text.targets
         if one is None or (batch.end - one.frontier < GROUP_TARGETS and not last):
             return
-        self._played += time.perf_counter() - one.started
+        one.seconds = time.perf_counter() - one.started
+        self._played += one.seconds
         try:
             if not self.asked:
                 self._ask_about(one, self.looks.first_of(one.frontier, self._free[one.frontier : batch.end]))
@@ -164,10 +169,10 @@ class Twins:
         until = target if seeing is None else seeing
         before = np.concatenate(one.charges)[: batch.frontier - one.frontier]
         question = Question(target, whole_shape, self._rows, trail, self._text.tokens[one.frontier : until], before)
-        size = one.answers.vocabulary
+        size, patience = one.answers.vocabulary, max(LOOK_PATIENCE, TIMES_THE_GROUP * one.seconds)
         try:
             self._player.twin_line.send(Kind.QUESTION, question.pack())
-            content = self._player.twin_line.receive({Kind.REPLY: 4 * size * 64}, LOOK_PATIENCE)[1]
+            content = self._player.twin_line.receive({Kind.REPLY: 4 * size * 64}, patience)[1]
         except WireError:
             return None
         if not content or len(content) % (4 * size):

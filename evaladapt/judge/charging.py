@@ -34,8 +34,7 @@ WHOLE = 1e-5
 WHOLE_PER_TOKEN = 4e-10
 """The same for each token of a large vocabulary: float32 log-softmax leaves up to 1.6e-5 at 151,936 tokens."""
 SNAPSHOT_SECONDS = 30.0
-SNAPSHOT_SHARE = 20
-"""Times a snapshot's own seconds until the next: trained weights of half a gigabyte are written in ten."""
+"""Between two snapshots, and as much again for every second that one takes: trained weights may be gigabytes."""
 Logprobs = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called after every batch with the targets charged so far and their number."""
@@ -182,7 +181,7 @@ class Charging:
         if self._journal and state:
             self._journal.save(self._batches, self.ledger, state, self._coder.state() if self._coder else {})
         taken = time.monotonic() - self._saved - self._waited
-        self._pause = max(SNAPSHOT_SECONDS, SNAPSHOT_SHARE * taken)
+        self._pause = SNAPSHOT_SECONDS * (1 + taken)
         self._saved = time.monotonic()
 
     def _close_at(self, stop: int) -> bool:

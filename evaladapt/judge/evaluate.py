@@ -142,6 +142,7 @@ class _Evaluation:
         if looks and _can_be_asked(request, seat):
             aliases = tuple(str(one["alias"]) for one in ready["composition"])
             twins = Twins(seat.player, stream, charging.free, looks, rows=Rows(ready["rows"]), strategies=aliases)
+            self._stack.callback(twins.forget)
         return seat.perform(charging, twins), twins
 
 

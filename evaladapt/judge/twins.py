@@ -122,6 +122,11 @@ class Twins:
         finally:
             self._dismiss(one)
 
+    def forget(self) -> None:
+        """Let go of what a run left that ended in the middle of a group; its twin ends with the player."""
+        if self._group:
+            self._group.answers.close()
+
     def _ask_about(self, one: _Group, targets: list[int]) -> None:
         """Ask while the player is stopped; no more once a look failed, because nothing can follow then."""
         if not targets or self.failed:

@@ -11,14 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaladapt.errors import EvaladaptError
+    from evaladapt.results.compare import compare
+    from evaladapt.results.comparison import Comparison, open_comparison
+    from evaladapt.results.models import Model, open_model, wrap
     from evaladapt.results.result import Document, Result, Target, open_run
     from evaladapt.results.run import run
 
 __version__ = "0.1.0"
-__all__ = ["Document", "EvaladaptError", "Result", "Target", "__version__", "open_run", "run"]
+__all__ = ["Comparison", "Document", "EvaladaptError", "Model", "Result", "Target", "__version__", "compare",
+           "open_comparison", "open_model", "open_run", "run", "wrap"]  # fmt: skip
 
 _PLACES = {
     "run": "evaladapt.results.run",
+    "compare": "evaladapt.results.compare",
+    "Comparison": "evaladapt.results.comparison",
+    "open_comparison": "evaladapt.results.comparison",
+    "open_model": "evaladapt.results.models",
+    "wrap": "evaladapt.results.models",
+    "Model": "evaladapt.results.models",
     "open_run": "evaladapt.results.result",
     "Result": "evaladapt.results.result",
     "Document": "evaladapt.results.result",

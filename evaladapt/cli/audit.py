@@ -69,7 +69,7 @@ def audit(
     probes = probes_named([name for name in wanted if name != ECHO], more=(ECHO,)) if wanted != [ECHO] else ()
     given = TextOptions(**text)
     given = replace(given, limit_tokens=given.limit_tokens or SLICE)
-    chosen = read_config(given.config, split_names(names), given.assignments)
+    chosen = read_config(given.config, names, given.assignments)
     command = _command(artifact, chosen, given, toy_assignments)
     findings: list[Finding] = []
     for backend in (BACKENDS if on == "both" else (on,)) if probes else ():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evaladapt.cli.options import read_config, split_names
+from evaladapt.cli.options import read_config
 from evaladapt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def encode(
 
     The size is the score: bits per byte that can be turned back into the text by `evaladapt decode`.
     """
-    chosen = read_config(config, split_names(names), assignments)
+    chosen = read_config(config, names, assignments)
     if out.exists() and source.exists() and out.samefile(source):
         raise UsageError(f"{out} is the text itself; name another file to write: --out {out}.evz")
 

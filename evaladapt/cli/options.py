@@ -150,17 +150,23 @@ def split_assignment(text: str) -> tuple[str, str, str]:
     return alias.strip(), key.strip(), value.strip()
 
 
-def read_config(path: Path | None, names: tuple[str, ...], assignments: Sequence[str]) -> Chosen:
-    """Join a TOML file with the command line, which wins.
+def read_config(path: Path | None, line: str, assignments: Sequence[str]) -> Chosen:
+    """Join a TOML file with the command line, which wins, and there the options that stand with a strategy.
 
-    The file may hold ``plugins = ["a", "b"]`` and a table of options per alias.
+    The file may hold ``plugins = ["a", "b"]`` and a table of options per alias; ``line`` is a composition,
+    ``a[key=value],b``.
     """
+    from evaladapt.contract.spelling import spelled
+
+    written = spelled(line)
     from_file = _read_toml(path) if path else Chosen((), {})
     options = {alias: dict(given) for alias, given in from_file.options.items()}
     for text in assignments:
         alias, key, value = split_assignment(text)
         options.setdefault(alias, {})[key.replace("-", "_")] = value
-    return Chosen(names or from_file.names, options)
+    for alias, own in written.options.items():
+        options[alias] = {**options.get(alias, {}), **own}
+    return Chosen(written.names or from_file.names, options)
 
 
 def _read_toml(path: Path) -> Chosen:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from evaladapt.errors import UsageError
 from evaladapt.system.files import write_text_atomically
 
 
 @click.command(
     epilog="Examples:  evaladapt report runs/*/record.json    |    "
+    "evaladapt report runs/grid --html report.html    |    "
     "evaladapt audit --plugins ttt --out audit.json; evaladapt report runs/NAME/record.json --audit audit.json"
 )
 @click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORD…")
@@ -19,12 +21,23 @@ from evaladapt.system.files import write_text_atomically
               help="Findings that evaladapt audit --out wrote.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for report.md and report.json.  [default: print the Markdown]")  # fmt: skip
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write one page of tables and figures instead, about runs or a comparison.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
-def report(records: tuple[Path, ...], audits: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+def report(
+    records: tuple[Path, ...], audits: tuple[Path, ...], out: Path | None, html: Path | None, as_json: bool
+) -> None:
     """Write the compliance section of one run, or of several runs that differ in their seed.
 
-    A RECORD is the record.json of a run, or the run's folder.
+    A RECORD is the record.json of a run, or the run's folder. With --html it is one page about the runs, which may be
+    of different compositions, or about a comparison (the folder that evaladapt compare wrote).
     """
+    if html is not None:
+        if audits or out or as_json:
+            raise UsageError("--html writes a page of its own; leave out --audit, --out and --json")
+        _write_page(records, html)
+        return
+
     from evaladapt.audit.compliance import read_findings, read_records, report_on
     from evaladapt.audit.compliance_markdown import markdown
 
@@ -38,3 +51,12 @@ def report(records: tuple[Path, ...], audits: tuple[Path, ...], out: Path | None
         click.echo(f"{out / 'report.md'} and {out / 'report.json'}: verdict {written.verdict}")
     else:
         click.echo(as_object if as_json else as_markdown)
+
+
+def _write_page(folders: tuple[Path, ...], path: Path) -> None:
+    from evaladapt.results.report.page import write_report
+    from evaladapt.results.report.subject import subject_in
+    from evaladapt.system.text import safe
+
+    write_report(subject_in(folders), path)
+    click.echo(safe(f"{path}: {path.stat().st_size:,} bytes"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaladapt.cli.frames import FrameFiles, frame_options
-from evaladapt.cli.options import TextOptions, build_request, read_config, split_names, text_options
+from evaladapt.cli.options import TextOptions, build_request, read_config, text_options
 from evaladapt.cli.processes import count, rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
 
@@ -64,7 +64,7 @@ def run(
         raise UsageError("--prove decodes in a sealed process, and --inline runs everything in this one; leave one out")
     frames = FrameFiles(documents, targets)
     given = TextOptions(**text)
-    asked = build_request(model, read_config(given.config, split_names(names), given.assignments), given)
+    asked = build_request(model, read_config(given.config, names, given.assignments), given)
 
     from evaladapt.cli.interruption import resumable
     from evaladapt.cli.progress import RunProgress

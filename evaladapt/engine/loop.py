@@ -7,6 +7,7 @@ It runs wherever model and strategies are, and that is never where the text is: 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,15 +26,17 @@ from evaladapt.engine.predict import Prediction, Predictor
 from evaladapt.engine.replicas import compare_replicas
 from evaladapt.engine.room import Room
 from evaladapt.engine.source import Exchange, Settled, SideChannel, Text
-from evaladapt.engine.states import pack_states, unpack_states
+from evaladapt.engine.states import pack_states, size_of_state, unpack_states
 from evaladapt.engine.weights import Weights
 from evaladapt.engine.windows import Batch, Horizon, batches, covering, cut_at_documents
-from evaladapt.errors import DataError, UsageError
+from evaladapt.errors import DataError, PluginError, UsageError
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import ALONE, Processes
 
 MOST_MEMORY = 4_000_000_000
 """Bytes of working memory, where nobody says less."""
+STATE_BYTES = "state_bytes"
+"""Among the scalars, beside the aliases: bytes by alias that a strategy kept when the text ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +212,9 @@ class Engine:
 
     def _close(self) -> Closing:
         compare_replicas(self._processes, self._weights.live, self._strategies)
+        kept = self._state_bytes()
         scalars = {one.alias: dict(one.call("end", run=self.info)) for one in self._having("end")}
+        scalars |= {STATE_BYTES: kept} if kept else {}
         self._weights.verify(writable=any(one.capabilities.writes_weights for one in self._strategies))
         return Closing(
             weights_digest=self._weights.digest,
@@ -217,6 +222,16 @@ class Engine:
             phases=dict(self.clock.phases),
             strategies={alias: dict(hooks) for alias, hooks in self.clock.strategies.items()},
         )
+
+    def _state_bytes(self) -> dict[str, float | int | str]:
+        """What every strategy keeps at the end, as far as it can say; written weights count as ``weights``."""
+        sizes: dict[str, float | int | str] = {}
+        for one in self._having("state"):
+            with suppress(PluginError):  # what it cannot say is not known, and no reason to lose the score
+                sizes[one.alias] = size_of_state(one.alias, one.call("state"))
+        if any(one.capabilities.writes_weights for one in self._strategies):
+            sizes["weights"] = self._weights.written_bytes()
+        return sizes
 
     def _refuse_unusable(self, composition: Composition) -> None:
         if self.text.shape.targets < 1:

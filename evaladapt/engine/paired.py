@@ -94,13 +94,26 @@ def _jackknife(sum_of_bits: float, bits: NDArray[np.float64], sizes: NDArray[np.
     return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
 
 
-@cache
 def student_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
-    """The t that ``confidence`` of Student's distribution with ``freedom`` ≥ 1 degrees lies within, to four digits.
+    """The t that ``confidence`` of Student's distribution with ``freedom`` ≥ 1 degrees lies within, to four digits."""
+    angles, share = _student(freedom)
+    return math.sqrt(freedom) * math.tan(float(np.interp(confidence, share, angles)))
 
-    With t = sqrt(freedom) · tan θ the density becomes cos(θ)^(freedom−1), which is summed on a grid and inverted.
+
+def student_tail(t: float, freedom: float) -> float:
+    """How much of Student's distribution with ``freedom`` ≥ 1 degrees lies above ``t``, to about 1e-7."""
+    angles, share = _student(freedom)
+    within = float(np.interp(math.atan(abs(t) / math.sqrt(freedom)), angles, share))
+    return (1 - within) / 2 if t >= 0 else (1 + within) / 2
+
+
+@cache
+def _student(freedom: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Angles θ ≥ 0 and the share of the distribution within them on both sides, where t = sqrt(freedom) · tan θ.
+
+    The density becomes cos(θ)^(freedom−1), which is summed on a grid.
     """
     angles = np.linspace(0.0, min(math.pi / 2, 40 / math.sqrt(freedom)), 20_001)
     density = np.cos(angles) ** (freedom - 1)
     share = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
-    return math.sqrt(freedom) * math.tan(float(np.interp(confidence, share / share[-1], angles)))
+    return angles, share / share[-1]

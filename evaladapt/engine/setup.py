@@ -60,15 +60,15 @@ class Setup:
     with_canary: bool = False
 
     @classmethod
-    def of(cls, recipe: dict[str, Any]) -> Setup:
-        """Open and compose what a recipe names.
+    def of(cls, recipe: dict[str, Any], opened: OpenedModel | None = None) -> Setup:
+        """Open and compose what a recipe names; a model in memory is ``opened`` already.
 
         Raises:
             UsageError, PluginError, ArtifactError, ModelError: as :func:`compose` and :func:`open_model`.
         """
         use_threads(recipe["threads"])
         composition = compose(recipe["names"], recipe["options"], allow_noncausal=recipe["allow_noncausal"])
-        opened = open_model(recipe["model"], choose_device(recipe["device"]))
+        opened = opened or open_model(recipe["model"], choose_device(recipe["device"]))
         chosen = composition.base() if recipe["base"] else composition
         return cls(opened, chosen, Settings(**recipe["settings"]), recipe["with_canary"])
 

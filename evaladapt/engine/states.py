@@ -42,12 +42,33 @@ def pack_states(states: Mapping[str, State], weights: Mapping[str, Tensor]) -> b
             elif isinstance(value, int):
                 numbers[alias][name] = value
             else:
-                raise PluginError(
-                    f"strategy {alias!r} returned {type(value).__name__} as {name!r} in its hook state; it is tensors,"
-                    " bytes and integers, by name"
-                )
+                raise _no_state(alias, name, value)
     head = {"format": FORMAT, "numbers": numbers, "lengths": lengths}
     return save(tensors, metadata={"evaladapt": json.dumps(head, sort_keys=True)})
+
+
+def size_of_state(alias: str, state: State) -> int:
+    """Bytes that a strategy keeps; an integer counts 8.
+
+    Raises:
+        PluginError: as :func:`pack_states`.
+    """
+    size = 0
+    for name, value in state.items():
+        if isinstance(value, Tensor):
+            size += value.numel() * value.element_size()
+        elif isinstance(value, bytes | int):
+            size += len(value) if isinstance(value, bytes) else 8
+        else:
+            raise _no_state(alias, name, value)
+    return size
+
+
+def _no_state(alias: str, name: str, value: object) -> PluginError:
+    return PluginError(
+        f"strategy {alias!r} returned {type(value).__name__} as {name!r} in its hook state; it is tensors,"
+        " bytes and integers, by name"
+    )
 
 
 def unpack_states(content: bytes) -> tuple[dict[str, State], dict[str, Tensor]]:

@@ -31,6 +31,11 @@ class Weights:
             for name, tensor in tensors.items():
                 self.live[name].copy_(tensor)
 
+    def written_bytes(self) -> int:
+        """Bytes of the parameters that differ from what was loaded."""
+        changed = [one for name, one in self.live.items() if not torch.equal(one, self._loaded[name])]
+        return sum(one.numel() * one.element_size() for one in changed)
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Inside the block the model is the one that was loaded; nothing is copied, so this may be done often."""

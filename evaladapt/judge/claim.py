@@ -31,7 +31,7 @@ def charged_claim(request: Request, record: RunRecord, progress: Progress | None
     Raises:
         PluginError: what is predicted does not follow from what is told.
     """
-    setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
+    setup = Setup.of(json.loads(request.recipe(base=False).to_json()), request.opened)
     stream = request.open_text(setup.opened.tokenizer)
     return charge(setup, stream, record, progress, request.boundaries)
 

@@ -63,7 +63,7 @@ def evaluated(
     request: Request, progress: ProgressOf | None = None, *, base: Outcome | None = None, draw: Draw | None = None
 ) -> Evaluated:
     """As :func:`evaluate`, with what every target and document was charged."""
-    if request.inline:
+    if request.inline or request.opened is not None:
         from evaladapt.judge.inlined import evaluated_inline
 
         return evaluated_inline(request, progress, base)

@@ -53,7 +53,7 @@ class _Here:
     """Model, strategies and text of a request, all of them in this process."""
 
     def __init__(self, request: Request, progress: Callable[[str], Progress] | None) -> None:
-        self.setup = Setup.of(json.loads(request.recipe(base=False).to_json()))
+        self.setup = Setup.of(json.loads(request.recipe(base=False).to_json()), request.opened)
         self.stream = request.open_text(self.setup.opened.tokenizer)
         self._request, self._progress = request, progress
 

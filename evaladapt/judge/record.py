@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import evaladapt
-from evaladapt.engine.loop import Settings
+from evaladapt.engine.loop import STATE_BYTES, Settings
 from evaladapt.engine.paired import PairedDifference
 from evaladapt.errors import ContractViolation
 from evaladapt.judge.outcome import Outcome
@@ -42,7 +42,8 @@ class Clause:
 class Score:
     """Outcome of one pass over the text; ``boundary_bits`` are part of ``bits``.
 
-    ``phases``, ``strategies`` (seconds) and ``scalars`` are the player's own word.
+    ``phases``, ``strategies`` (seconds) and ``scalars`` are the player's own word. Beside the scalars of the strategies
+    stand those called ``state_bytes``: what each kept when the text ended, as its hook ``state`` says, and ``weights``.
     """
 
     plugins: str
@@ -55,6 +56,12 @@ class Score:
     phases: dict[str, float]
     strategies: dict[str, dict[str, float]]
     scalars: dict[str, dict[str, float | int | str]]
+
+    @property
+    def state_bytes(self) -> int | None:
+        """Bytes that all strategies together kept when the text ended; None where none says."""
+        sizes = self.scalars.get(STATE_BYTES)
+        return None if sizes is None else sum(int(one) for one in sizes.values() if not isinstance(one, str))
 
 
 @dataclass(frozen=True)

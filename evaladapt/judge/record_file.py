@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from evaladapt.errors import DataError
-from evaladapt.judge.record import FORMAT, OF_THE_SCORE, Record, RunRecord
+from evaladapt.judge.record import FORMAT, OF_THE_SCORE, VIOLATED, Record, RunRecord
 from evaladapt.system.strict_json import read_json, shown
 
 VERIFICATION = "verification"
@@ -41,18 +41,31 @@ def read_record(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_any_record(path: Path) -> Record:
+    """The record in a file: a :class:`RunRecord`, or that of a run that was ended and has no score.
+
+    Raises:
+        DataError: as :func:`read_record`.
+    """
+    content = read_record(path)
+    finished = content.get("adapted") is not None
+    kept = {
+        name: one for name, one in content.items() if name != VERIFICATION and (finished or name not in OF_THE_SCORE)
+    }
+    record = _built(kept, RunRecord if finished else Record)
+    assert isinstance(record, Record)
+    return record
+
+
 def read_run_record(path: Path) -> RunRecord:
     """The record of a finished run.
 
     Raises:
         DataError: as :func:`read_record`, or the run was ended and has no score.
     """
-    content = read_record(path)
-    if content.get("adapted") is None:
+    record = read_any_record(path)
+    if not isinstance(record, RunRecord) or record.verdict == VIOLATED:
         raise DataError(f"{path} is of a run that broke the contract, so it has no score. See: evaladapt report {path}")
-    content.pop(VERIFICATION, None)
-    record = _built(content, RunRecord)
-    assert isinstance(record, RunRecord)
     return record
 
 

@@ -14,7 +14,7 @@ from evaladapt.errors import UsageError
 from evaladapt.judge.charging import Boundaries
 from evaladapt.judge.players import PATIENCE
 from evaladapt.judge.recipe import Recipe
-from evaladapt.model.families import placed
+from evaladapt.model.families import OpenedModel, placed
 from evaladapt.system.cores import default_threads
 
 Level = Literal["off", "sample", "full"]
@@ -42,6 +42,7 @@ class Request:
 
     Attributes:
         model: reference of a model.
+        opened: the model itself, where it is in this process's memory already; such a request is carried out inline.
         composed: the strategies.
         open_text: opens the text; called when every player is sealed, and not before.
         paths: files of the text, as they were named; none for the default text.
@@ -58,6 +59,7 @@ class Request:
     """
 
     model: str = "default"
+    opened: OpenedModel | None = None
     composed: Composed = field(default_factory=Composed)
     open_text: Callable[[Tokenizer], TokenStream]
     paths: tuple[str, ...] = ()
@@ -80,8 +82,8 @@ class Request:
     def recipe(self, *, base: bool) -> Recipe:
         """What a player is told: of the composition, or of its plan alone."""
         return Recipe(
-            model=located(self.model),
-            model_files=model_files(self.model),
+            model=self.model if self.opened else located(self.model),
+            model_files=() if self.opened else model_files(self.model),
             names=self.composed.names,
             options=self.composed.options,
             allow_noncausal=self.composed.allow_noncausal,

@@ -97,7 +97,7 @@ def open_model(reference: str, device: torch.device) -> OpenedModel:
             f"{reference}: the model family {found.name!r} failed with {type(error).__name__}: {error}."
             f" It wants {found.family.wants}"
         ) from error
-    _refuse_other_vocabulary(opened, reference)
+    refuse_other_vocabulary(opened, reference)
     files = tuple(_file_used(path) for path in opened.files)
     return OpenedModel(opened.backend, opened.tokenizer, found.name, reference, files)
 
@@ -231,8 +231,12 @@ def _file_used(path: Path) -> FileUsed:
         return FileUsed(str(path), os.fstat(file.fileno()).st_size, digest)
 
 
-def _refuse_other_vocabulary(opened: Opened, reference: str) -> None:
-    """With fewer logits than ids some targets have no probability; with more, some are paid for and never come."""
+def refuse_other_vocabulary(opened: Opened, reference: str) -> None:
+    """With fewer logits than ids some targets have no probability; with more, some are paid for and never come.
+
+    Raises:
+        ModelError: model and tokenizer do not belong together.
+    """
     logits, ids = opened.backend.vocab_size, opened.tokenizer.vocab_size
     if logits != ids:
         raise ModelError(

@@ -23,15 +23,27 @@ ProgressOf = Callable[[str], Progress]
 
 
 def carry_out(
-    request: Request, progress: ProgressOf | None = None, *, prove: bool = False, base: Outcome | None = None
+    request: Request,
+    progress: ProgressOf | None = None,
+    *,
+    prove: bool = False,
+    base: Outcome | None = None,
+    keep_text: bool = True,
 ) -> Evaluated:
     """Run it; price a claim, look for echoes under ``doubt="full"``, prove where asked; keep the text beside ledgers.
+
+    Args:
+        request: what to run.
+        progress: called with the name of every pass; returns the callback for it.
+        prove: also encode and decode the text.
+        base: the plan alone on the same text, where it is known already.
+        keep_text: in the request's folder; else somebody keeps it for several runs.
 
     Raises:
         EvaladaptError: the request cannot be carried out, or a strategy failed.
     """
     done = evaluated(request, progress, base=base)
-    if request.folder is not None and request.writes:
+    if keep_text and request.folder is not None and request.writes:
         ScoredText.of(done.stream).save(request.folder)
     return replace(done, record=_with_more(request, done.record, progress or _silent, prove))
 

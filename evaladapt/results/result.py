@@ -133,9 +133,8 @@ class Result:
         base = self.base.document_nats / LN2 if self.base else np.full(len(sizes), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             gain = np.where(sizes > 0, (base - bits) / sizes, np.nan)
-        counts = np.bincount(self.text.documents[1:], minlength=len(sizes))
-        return Table(Document, {"number": np.arange(len(sizes)), "targets": counts, "bytes": sizes, "base_bits": base,
-                                "bits": bits, "gain": gain})  # fmt: skip
+        return Table(Document, {"number": np.arange(len(sizes)), "targets": self.text.document_targets, "bytes": sizes,
+                                "base_bits": base, "bits": bits, "gain": gain})  # fmt: skip
 
     def targets(self) -> Table[Target]:
         """One row a target, in order."""
@@ -161,13 +160,32 @@ def open_run(folder: str | Path) -> Result:
     """
     place = Path(folder)
     place = place.parent if place.name == RECORD else place
-    if not (place / RECORD).exists():
-        raise DataError(f"{place} has no {RECORD}: no run ended there. Where it was interrupted, the same command with"
-                        " --resume goes on")  # fmt: skip
-    record = read_run_record(place / RECORD)
+    record = _record_in(place)
     text = read_text(place, record.data.tokens_sha256, record.data.bytes)
     base = _read_pass(place, BASE, record.base, text) if record.base else None
     return Result(record, text, base, _read_pass(place, ADAPTED, record.adapted, text))
+
+
+def open_cell(folder: Path, base: Result) -> Result:
+    """The result of a run that shares text and base with others, see :mod:`evaladapt.results.grid`.
+
+    Raises:
+        DataError: as :func:`open_run`, or it is of another text, or was held against another base.
+    """
+    record, other = _record_in(folder), base.record
+    if record.data.tokens_sha256 != other.data.tokens_sha256:
+        raise DataError(f"{folder} is of another text than the plan alone beside it: the text has changed in between."
+                        " Take another --out")  # fmt: skip
+    if record.base and record.base.ledger_sha256 != other.adapted.ledger_sha256:
+        raise DataError(f"{folder} was held against another base than the one beside it")
+    return Result(record, base.text, base.adapted, _read_pass(folder, ADAPTED, record.adapted, base.text))
+
+
+def _record_in(folder: Path) -> RunRecord:
+    if not (folder / RECORD).exists():
+        raise DataError(f"{folder} has no {RECORD}: no run ended there. Where it was interrupted, the same command with"
+                        " --resume goes on")  # fmt: skip
+    return read_run_record(folder / RECORD)
 
 
 def _read_pass(folder: Path, name: str, score: Score, text: ScoredText) -> Pass:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from evaladapt.contract.spelling import spelled
 from evaladapt.data.building import stream_from_documents
 from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
@@ -22,6 +23,7 @@ from evaladapt.judge.folder import RECORD, run_folder
 from evaladapt.judge.record import write_record
 from evaladapt.judge.request import Composed, Level, Request
 from evaladapt.results.carrying_out import carry_out, result_of
+from evaladapt.results.models import Model
 from evaladapt.results.result import Result
 from evaladapt.system.memory import working_memory
 
@@ -31,7 +33,7 @@ Text = str | Path | Sequence[str | Path] | None
 
 
 def run(
-    model: str = "default",
+    model: str | Path | Model = "default",
     text: Text = None,
     plugins: str | Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
@@ -54,9 +56,10 @@ def run(
     """Score a text with a frozen model and a composition of strategies.
 
     Args:
-        model: an artifact's path or shipped name, or a reference of a model family (``hf:FOLDER``, ``golf:FILE``, …).
+        model: an artifact's path or shipped name, a reference of a model family (``hf:FOLDER``, ``golf:FILE``, …), or
+            what :func:`open_model` or :func:`wrap` gave.
         text: see :data:`Text`.
-        plugins: strategies in order, ``"ttt,slot-lbfgs"`` or a sequence of names.
+        plugins: strategies in order, ``"ttt[lr=0.004],slot-lbfgs"`` or a sequence of such.
         options: by ``"alias.key"``, as ``{"ttt.lr": 0.004}``.
         limit_tokens: score the first targets only.
         batch, seed, mode: as the command line's options.
@@ -75,28 +78,52 @@ def run(
         ContractViolation: a clause was broken; there is no score.
         EvaladaptError: something else went wrong; the message says what to do.
     """
-    names = tuple(one.strip() for one in (plugins.split(",") if isinstance(plugins, str) else plugins) if one.strip())
-    request = Request(
-        model=model,
-        composed=Composed(names=names, options=_by_alias(options or {}), allow_noncausal=allow_noncausal),
-        open_text=lambda tokenizer: _opened(text, tokenizer, limit_tokens),
-        paths=tuple(str(path.absolute()) for path in _paths(text)),
-        settings=Settings(batch=batch, seed=seed, mode=mode, memory=memory or working_memory()),
-        boundaries=boundaries,
-        doubt=audit,
-        inline=inline,
-        with_base=base,
-        device=device,
-    )
-    if folder is None:
-        return result_of(carry_out(request, prove=prove))
-    with run_folder(Path(folder), new=False, resume=resume, overwrite=False) as place:
-        done = carry_out(replace(request, folder=place, resume=resume), prove=prove)
-        write_record(place / RECORD, done.record)
-    return result_of(done)
+    with as_model(model).opened() as opened:
+        request = Request(
+            model=as_model(model).reference,
+            opened=opened,
+            composed=composed_of(plugins, options or {}, allow_noncausal=allow_noncausal),
+            open_text=lambda tokenizer: opened_text(text, tokenizer, limit_tokens),
+            paths=paths_of(text),
+            settings=Settings(batch=batch, seed=seed, mode=mode, memory=memory or working_memory()),
+            boundaries=boundaries,
+            doubt=audit,
+            inline=inline,
+            with_base=base,
+            device=device,
+        )
+        if folder is None:
+            return result_of(carry_out(request, prove=prove))
+        with run_folder(Path(folder), new=False, resume=resume, overwrite=False) as place:
+            done = carry_out(replace(request, folder=place, resume=resume), prove=prove)
+            write_record(place / RECORD, done.record)
+        return result_of(done)
 
 
-def _by_alias(options: Mapping[str, Any]) -> dict[str, dict[str, object]]:
+def as_model(model: str | Path | Model) -> Model:
+    """What a person named, as a model."""
+    return model if isinstance(model, Model) else Model(str(model))
+
+
+def composed_of(plugins: str | Sequence[str], options: Mapping[str, Any], *, allow_noncausal: bool = False) -> Composed:
+    """A composition as a person writes it; options in brackets win over ``options``.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    written = spelled(plugins if isinstance(plugins, str) else ",".join(plugins))
+    table = by_alias(options)
+    for name, own in written.options.items():
+        table[name] = {**table.get(name, {}), **own}
+    return Composed(names=written.names, options=table, allow_noncausal=allow_noncausal)
+
+
+def by_alias(options: Mapping[str, Any]) -> dict[str, dict[str, object]]:
+    """Options by ``alias.key`` as a table per alias.
+
+    Raises:
+        UsageError: one is named otherwise.
+    """
     table: dict[str, dict[str, object]] = {}
     for name, value in options.items():
         alias, dot, key = name.rpartition(".")
@@ -106,12 +133,22 @@ def _by_alias(options: Mapping[str, Any]) -> dict[str, dict[str, object]]:
     return table
 
 
-def _opened(text: Text, tokenizer: Tokenizer, limit: int | None) -> TokenStream:
-    paths = _paths(text)
-    if text is None or paths:
-        return load_stream(paths, tokenizer, limit_tokens=limit)
+def opened_text(text: Text, tokenizer: Tokenizer, limit: int | None) -> TokenStream:
+    """The stream of what a person gave as a text.
+
+    Raises:
+        DataError, UsageError: it cannot be read.
+    """
+    files = _paths(text)
+    if text is None or files:
+        return load_stream(files, tokenizer, limit_tokens=limit)
     documents = [text] if isinstance(text, str | Path) else list(text)
     return stream_from_documents(list(map(str, documents)), tokenizer, "documents", limit=limit)
+
+
+def paths_of(text: Text) -> tuple[str, ...]:
+    """The files of a text for its record; none for documents and for the default text."""
+    return tuple(str(path.absolute()) for path in _paths(text))
 
 
 def _paths(text: Text) -> list[Path]:

@@ -64,6 +64,11 @@ class ScoredText:
         return np.bincount(self.documents, weights=self.byte_lengths).astype(np.int64)
 
     @cached_property
+    def document_targets(self) -> NDArray[np.int64]:
+        """[D]: targets of every document, the one that opens it included."""
+        return np.bincount(self.documents[1:], minlength=len(self.document_bytes))
+
+    @cached_property
     def words(self) -> NDArray[np.object_]:
         """[K]: the known tokens as a person would read them; bytes that are no UTF-8 alone become U+FFFD."""
         content = self.pieces.tobytes()
@@ -94,7 +99,10 @@ def read_text(folder: Path, tokens_sha256: str, text_bytes: int) -> ScoredText:
     """
     path = folder / NAME
     if not path.exists():
-        raise DataError(f"{folder} has no {NAME} beside its record; an earlier evaladapt made it. Run it again.")
+        raise DataError(
+            f"{folder} has no {NAME} beside its record: an earlier evaladapt made it (run it again), or it is a part of"
+            " a comparison, which is opened as a whole (evaladapt.open_comparison)"
+        )
     try:
         with np.load(io.BytesIO(read_regular(path, MOST_BYTES)), allow_pickle=False) as found:
             text = ScoredText(**{name: _checked(found[name], kind) for name, kind in KINDS.items()})

@@ -44,6 +44,17 @@ class Table(Sequence[Row], Generic[Row]):
             raise ValueError(f"columns {list(columns)} of one length were to be {names}")
         self.kind, self.columns = kind, dict(columns)
 
+    @classmethod
+    def of(cls, kind: type[Row], rows: Sequence[Row]) -> Table[Row]:
+        """From rows; None in a column of numbers becomes NaN."""
+        columns = {}
+        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+            values = [getattr(one, field.name) for one in rows]
+            numbers = all(one is None or isinstance(one, float) for one in values)
+            texts = any(isinstance(one, str) for one in values)
+            columns[field.name] = np.array(values, dtype=float if numbers else object if texts else None)
+        return cls(kind, columns)
+
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
@@ -65,7 +76,7 @@ class Table(Sequence[Row], Generic[Row]):
         Raises:
             UsageError: pandas is not installed.
         """
-        frames = _package("pandas", "report")
+        frames = optional_package("pandas", "report")
         return frames.DataFrame(self.columns)
 
     def to_arrow(self) -> pyarrow.Table:
@@ -74,7 +85,7 @@ class Table(Sequence[Row], Generic[Row]):
         Raises:
             UsageError: pyarrow is not installed.
         """
-        arrow = _package("pyarrow", "data")
+        arrow = optional_package("pyarrow", "data")
         return arrow.table({name: arrow.array(one, from_pandas=True) for name, one in self.columns.items()})
 
     def save(self, path: str | Path) -> None:
@@ -109,7 +120,7 @@ def writer_for(path: Path) -> Callable[[Table[Any]], Iterator[bytes]]:
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} to write {path.name} to; make it: mkdir -p {path.parent}")
     if suffix == ".parquet":
-        _package("pyarrow", "data")
+        optional_package("pyarrow", "data")
     return WRITERS[suffix]
 
 
@@ -138,14 +149,19 @@ def _jsonl(table: Table[Any]) -> Iterator[bytes]:
 
 def _parquet(table: Table[Any]) -> Iterator[bytes]:
     file = io.BytesIO()
-    _package("pyarrow.parquet", "data").write_table(table.to_arrow(), file)
+    optional_package("pyarrow.parquet", "data").write_table(table.to_arrow(), file)
     yield file.getvalue()
 
 
 WRITERS: dict[str, Callable[[Table[Any]], Iterator[bytes]]] = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
 
 
-def _package(name: str, extra: str) -> Any:
+def optional_package(name: str, extra: str) -> Any:
+    """A package of an extra.
+
+    Raises:
+        UsageError: it is not installed; the message says how it is.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:

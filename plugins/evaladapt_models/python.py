@@ -20,7 +20,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     import torch
 
     from evaladapt.data.tokenizer import Tokenizer
-
-BYTES = "bytes"
 
 
 class PythonFamily:
@@ -56,6 +54,7 @@ class PythonFamily:
 
     def open(self, where: str, device: torch.device) -> Opened:
         """Call the function."""
+        from evaladapt.data.tokenizers.given import tokenizer_given
         from evaladapt.model.backend import Backend
 
         function, source = _function(where)
@@ -69,7 +68,7 @@ class PythonFamily:
                 " evaladapt.model.wrapped.wrap(module, context=TOKENS, hidden=..., head=...)"
             )
         files = [source.parent / path for path in named[0]] if named else []
-        tokenizer, read = _tokenizer(tokenizer, source.parent, model.vocab_size)
+        tokenizer, read = tokenizer_given(tokenizer, source.parent, model.vocab_size)
         return Opened(model, tokenizer, (source, *read, *files))
 
     def open_tokenizer(self, where: str) -> Tokenizer:
@@ -117,20 +116,3 @@ def _called(function: Callable[..., Any], where: str, device: torch.device) -> A
         raise
     except Exception as error:  # whatever the user's function raises
         raise ModelError(f"python:{where} failed with {type(error).__name__}: {error}") from error
-
-
-def _tokenizer(given: Any, folder: Path, vocab_size: int) -> tuple[Tokenizer, Sequence[Path]]:
-    if given == BYTES:
-        from evaladapt.data.tokenizers.raw_bytes import RawBytes
-
-        return RawBytes(vocab_size=vocab_size), ()
-    if not isinstance(given, str | Path):
-        return given, ()
-    path = folder / given
-    if path.suffix == ".json":
-        from evaladapt.data.tokenizers.huggingface import open_tokenizer_json
-
-        return open_tokenizer_json(path, vocab_size), (path,)
-    from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
-
-    return SentencePieceTokenizer.load(path), (path,)

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.engine.weights import digest
@@ -49,3 +50,28 @@ def test_only_those_who_declared_it_are_handed_the_weights():
 
     with pytest.raises(PluginError, match="AttributeError"):
         engine(Curious).run()
+
+
+def test_what_is_kept_when_the_text_ends_is_told_in_bytes():
+    class Remembers(Honest):
+        capabilities = Capabilities(stage=Stage.LOGITS, scope="stream")
+
+        @hookimpl
+        def state(self):
+            return {"table": torch.zeros(5, dtype=torch.float64), "keys": b"abc", "count": 7}
+
+        @hookimpl
+        def restore(self, state): ...
+
+    class CannotSay(Remembers):
+        @hookimpl
+        def state(self):
+            return {"table": [1, 2]}
+
+    model = tiny_model()
+    told = engine(Train, Remembers, CannotSay, model=model).run().closing.scalars["state_bytes"]
+    written = sum(one.numel() * 4 for one in model.parameters())
+    assert told["remembers"] == 5 * 8 + 3 + 8
+    assert "cannotsay" not in told
+    assert 0 < told["weights"] <= written
+    assert "state_bytes" not in engine().run().closing.scalars

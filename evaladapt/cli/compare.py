@@ -38,6 +38,8 @@ RUNS_FOLDER = "runs"
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help=f"Folder of all records and ledgers.  [default: {RUNS_FOLDER}/DATE-TIME-compare]")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the interrupted comparison in --out; what is finished stays.")
+@click.option("--report", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Also write the page that evaladapt report --html writes.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print rows, differences and records as one JSON object.")
 def compare(
     models: tuple[str, ...],
@@ -49,6 +51,7 @@ def compare(
     inline: bool,
     out: Path | None,
     resume: bool,
+    page: Path | None,
     as_json: bool,
     **text: Any,
 ) -> int:
@@ -65,6 +68,7 @@ def compare(
     from evaladapt.cli.progress import RunProgress
     from evaladapt.judge.record import VIOLATED
     from evaladapt.results.compare import carry_out_grid, grid_of
+    from evaladapt.results.table import optional_package
     from evaladapt.results.variants import sweeps_of, variants
 
     found = variants(lines, sweeps_of(dict(map(_sweep, sweeps))), shared, plan)
@@ -72,9 +76,13 @@ def compare(
     named = _text_names(given.paths)
     subjects = [_subject(model, path, given, doubt, inline) for model in models or ("default",) for path in named]
     grid = grid_of(subjects, list(named.values()), found, _seeds(seeds, given.seed), plan, facts, given.allow_noncausal)
+    if page is not None:
+        optional_package("matplotlib", "report")  # before hours of runs, not after
     folder = out or Path(RUNS_FOLDER) / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-compare"
     with resumable(folder):
         comparison = carry_out_grid(grid, folder, resume, RunProgress())
+    if page is not None:
+        comparison.report(page)
     click.echo(json.dumps(comparison.to_json()) if as_json else f"{comparison.table()}\nfolder  {folder}")
     return EXIT_CONTRACT if any(row.verdict == VIOLATED for row in comparison.rows) else EXIT_OK
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from evaladapt.errors import UsageError
+from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
 from evaladapt.system.files import write_text_atomically
 
 
@@ -23,20 +23,25 @@ from evaladapt.system.files import write_text_atomically
               help="Folder for report.md and report.json.  [default: print the Markdown]")  # fmt: skip
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write one page of tables and figures instead, about runs or a comparison.")  # fmt: skip
+@click.option("--check", is_flag=True,
+              help="Hold folders that somebody sent against themselves, without running anything; exit code 3 where"
+              " something does not hold.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def report(
-    records: tuple[Path, ...], audits: tuple[Path, ...], out: Path | None, html: Path | None, as_json: bool
-) -> None:
+    records: tuple[Path, ...], audits: tuple[Path, ...], out: Path | None, html: Path | None, check: bool, as_json: bool
+) -> int:
     """Write the compliance section of one run, or of several runs that differ in their seed.
 
     A RECORD is the record.json of a run, or the run's folder. With --html it is one page about the runs, which may be
     of different compositions, or about a comparison (the folder that evaladapt compare wrote).
     """
     if html is not None:
-        if audits or out or as_json:
-            raise UsageError("--html writes a page of its own; leave out --audit, --out and --json")
+        if audits or out or check or as_json:
+            raise UsageError("--html writes a page of its own; leave out --audit, --out, --check and --json")
         _write_page(records, html)
-        return
+        return EXIT_OK
+    if check:
+        return _check(records, as_json)
 
     from evaladapt.audit.compliance import read_findings, read_records, report_on
     from evaladapt.audit.compliance_markdown import markdown
@@ -51,6 +56,7 @@ def report(
         click.echo(f"{out / 'report.md'} and {out / 'report.json'}: verdict {written.verdict}")
     else:
         click.echo(as_object if as_json else as_markdown)
+    return EXIT_OK
 
 
 def _write_page(folders: tuple[Path, ...], path: Path) -> None:
@@ -60,3 +66,21 @@ def _write_page(folders: tuple[Path, ...], path: Path) -> None:
 
     write_report(subject_in(folders), path)
     click.echo(safe(f"{path}: {path.stat().st_size:,} bytes"))
+
+
+def _check(folders: tuple[Path, ...], as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from evaladapt.codec.verify import FAIL
+    from evaladapt.results.checking import check_folder, check_together
+    from evaladapt.system.text import safe
+
+    found = [check_folder(folder) for folder in folders]
+    checks = [(str(one.folder), each) for one in found for each in one.checks]
+    checks += [("together", check_together(found))] if len(found) > 1 else []
+    if as_json:
+        click.echo(json.dumps([{"folder": folder, **asdict(one)} for folder, one in checks]))
+    else:
+        for folder, one in checks:
+            click.echo(safe(f"{folder}  {one.name:9} {one.outcome}: {one.evidence}", 1000))
+    return EXIT_CONTRACT if any(one.outcome == FAIL for _, one in checks) else EXIT_OK

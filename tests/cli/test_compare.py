@@ -44,8 +44,9 @@ def test_sweeps_seeds_and_texts_make_a_grid_that_python_reads(compare, capsys, t
     other = tmp_path / "other.txt"
     other.write_text("Another text, of which there is less.")
     given = ["--plugins", "ngram", "--sweep", "ngram.max_order=2,3", "--seeds", "0,1", "--data", str(other), "--inline"]
-    code, out, err = compare(*given)
+    code, out, err = compare(*given, "--report", str(tmp_path / "page.html"))
     assert code == 0, err
+    assert "ngram[max_order=3]" in (tmp_path / "page.html").read_text()
     found = ea.open_comparison(tmp_path / "out")
     assert found.names == ["sliding", "ngram[max_order=2]", "ngram[max_order=3]"]
     assert found.manifest.texts == (text_file.name, "other.txt")

@@ -33,7 +33,7 @@ def decode(arguments: tuple[str, ...], out: Path, resume: bool, device: str, as_
     from evaladapt.codec.container import read_evz
     from evaladapt.codec.seats import seats_for
     from evaladapt.judge.evaluate import tokenizer_of
-    from evaladapt.judge.request import device_named
+    from evaladapt.system.cores import device_named
 
     read_evz(Path(path))
     if out.exists() and out.samefile(path):

@@ -66,8 +66,7 @@ def encode(
     from evaladapt.codec.seats import Coding
     from evaladapt.codec.text import text_from_bytes
     from evaladapt.judge.evaluate import tokenizer_of
-    from evaladapt.judge.request import device_named
-    from evaladapt.system.cores import default_threads
+    from evaladapt.system.cores import default_threads, device_named
 
     threads = count or min(default_threads(), MOST_THREADS_BY_DEFAULT)
     coding = Coding(model=model, names=chosen.names, options=chosen.options, batch=batch, seed=seed, threads=threads,

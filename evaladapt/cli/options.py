@@ -106,7 +106,7 @@ def build_request(model: str, chosen: Chosen, given: TextOptions) -> Request:
     from evaladapt.engine.loop import Settings
     from evaladapt.engine.parts import mode_named
     from evaladapt.judge.request import Composed, Request
-    from evaladapt.system.memory import working_memory
+    from evaladapt.system.working_memory import working_memory
 
     def open_text(tokenizer: Tokenizer) -> TokenStream:
         stream = load_stream(given.paths, tokenizer, text_field=given.text_field, limit_tokens=given.limit_tokens)

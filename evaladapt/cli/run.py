@@ -14,6 +14,8 @@ from evaladapt.cli.frames import FrameFiles, frame_options
 from evaladapt.cli.options import TextOptions, build_request, read_config, text_options
 from evaladapt.cli.processes import count, rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
+from evaladapt.judge.forking import prepare_players
+from evaladapt.system.cores import default_threads, device_named
 
 if TYPE_CHECKING:
     from evaladapt.judge.evaluate import Evaluated
@@ -64,6 +66,8 @@ def run(
         raise UsageError("--prove decodes in a sealed process, and --inline runs everything in this one; leave one out")
     frames = FrameFiles(documents, targets)
     given = TextOptions(**text)
+    if not inline:
+        prepare_players(device_named(given.device), default_threads(), count())
     asked = build_request(model, read_config(given.config, names, given.assignments), given)
 
     from evaladapt.cli.interruption import resumable

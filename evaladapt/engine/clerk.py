@@ -19,7 +19,7 @@ from evaladapt.system.seal import Seal, after_loading
 from evaladapt.system.wire import Wire
 
 
-def serve(reference: str, first: Seal, line: Wire) -> None:
+def serve_tokenizer(reference: str, first: Seal, line: Wire) -> None:
     """Open the tokenizer of a model, be sealed, and encode what is told until nobody asks any more.
 
     Raises:

@@ -6,7 +6,7 @@ It runs wherever model and strategies are, and that is never where the text is: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from evaladapt.contract.capabilities import Stage
-from evaladapt.contract.composition import Composition
+from evaladapt.contract.composition import Composition, Member
 from evaladapt.contract.views import Boundary, ModelInfo, RunInfo, Vocabulary
 from evaladapt.engine.callers import Caller, build_callers
 from evaladapt.engine.charge import charge_all
@@ -35,6 +35,10 @@ from evaladapt.system.processes import ALONE, Processes
 
 MOST_MEMORY = 4_000_000_000
 """Bytes of working memory, where nobody says less."""
+PREDICTING = {"adapt", "transform_hidden", "transform_logits", "mix"}
+"""Hooks that are called for a prediction."""
+OF_PREDICTIONS = {"trail", "expected", "distributions", "states"}
+"""Readings of what was predicted."""
 STATE_BYTES = "state_bytes"
 """Among the scalars, beside the aliases: bytes by alias that a strategy kept when the text ended."""
 
@@ -89,6 +93,7 @@ class Engine:
         self._room = Room.of(settings.memory, model.vocab_size, capabilities)
         self._model_info = ModelInfo(model.vocab_size, model.hidden_size, model.context, model.layers)
         self.info = RunInfo(self._keeper.info, self._model_info, settings.batch, settings.seed, settings.mode, device)
+        self._without_trace = predicts_without_trace(composition.members)
         self._reset_until = 0
 
     @torch.no_grad()
@@ -110,15 +115,21 @@ class Engine:
                     self.text.learn(batch.frontier, self._exchange.open(batch))
                 self._reset_at_document(batch)
                 self._predictor.open_batch()
-                settled = [
-                    self._settle(piece) for part in self._exchange.parts(batch) for piece in self._room.pieces(part)
-                ]
+                settled = self._settled(batch)
                 self._observe(batch, np.concatenate([one.charges for one in settled]))
                 if settled[-1].snapshot:
                     self._give_state()
             return self._close()
         finally:
             self._weights.restore()
+
+    def _settled(self, batch: Batch) -> list[Settled]:
+        """What its targets are and cost: predicted, unless it is known and predicting it would change nothing."""
+        known = self._exchange.known(batch) if self._without_trace else None
+        if known is None:
+            return [self._settle(piece) for part in self._exchange.parts(batch) for piece in self._room.pieces(part)]
+        self.text.learn(batch.frontier, known.targets)
+        return [known]
 
     def _settle(self, part: Part) -> Settled:
         """Predict a part, and find out what its targets are and cost."""
@@ -254,6 +265,18 @@ class Engine:
         if count > 1 and composition.peeking:
             names = ", ".join(member.alias for member in composition.peeking)
             raise UsageError(f"{names} would peek: such a claim is worked out by one process; leave out torchrun")
+
+
+def predicts_without_trace(members: Sequence[Member]) -> bool:
+    """Whether strategies say that a prediction leaves nothing that a later one depends on but targets and charges.
+
+    So it is where all that predicts lives as long as a window, and ``observe`` is told of nothing that is predicted.
+    """
+    return all(
+        not one.capabilities.reads & OF_PREDICTIONS
+        and (one.capabilities.scope == "window" or not set(one.type.hooks) & PREDICTING)
+        for one in members
+    )
 
 
 def _shares_state(strategy: Caller) -> bool:

@@ -1,9 +1,10 @@
 """The player's program: open a model, build a composition, be sealed, and only then be told of a text.
 
-    python -m evaladapt.engine.player JUDGE-LINE TWIN-LINE MEMORY PARENT
+    python -m evaladapt.engine.player LINE PARENT
 
-The numbers are open descriptors and the judge's process. Nothing but the standard library and the seal is imported
-before the first stage of the seal is on, because that binds the calling thread, and torch starts others.
+starts the server that players are forked from, see :mod:`evaladapt.system.fork_server`. What a player needs of this
+project is imported there; what is a stranger's is imported in the fork, behind the first stage of the seal. That binds
+the calling thread, and a fork has no other.
 """
 
 from __future__ import annotations
@@ -19,28 +20,35 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from evaladapt.system.children import end_with_parent
-from evaladapt.system.files_read import FilesRead
+import numpy as np
+
+from evaladapt.engine.clerk import serve_tokenizer
+from evaladapt.engine.failure import pack_failure
+from evaladapt.engine.loop import Engine
+from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
+from evaladapt.engine.remote import Lines, RemoteJudge
+from evaladapt.engine.setup import Setup
+from evaladapt.engine.source import Beginning, TextShape
+from evaladapt.model.device import choose_device
+from evaladapt.system.files_read import FilesRead, program_folders
 from evaladapt.system.filters import TO_JOIN_PROCESSES
+from evaladapt.system.fork_server import serve
+from evaladapt.system.memory import FreedMemory
+from evaladapt.system.processes import ALONE, Processes, joined, own_device
 from evaladapt.system.seal import Seal, after_loading, before_strangers, restrict_files
 from evaladapt.system.segment import shared_with_nobody_else
 from evaladapt.system.supervisor import hand_over
+from evaladapt.system.threads import Pool
 from evaladapt.system.wire import Wire, WireError
-
-if TYPE_CHECKING:
-    from evaladapt.engine.remote import Lines
-    from evaladapt.engine.setup import Setup
-    from evaladapt.system.processes import Processes
 
 MOST_RECIPE = 8 << 20
 
 
-def main(arguments: list[str]) -> int:
-    """Play one run."""
-    judge, twins, memory, parent = map(int, arguments)
-    end_with_parent(parent)
+def main(descriptors: list[int], _words: list[str]) -> int:
+    """Play one run: the judge's line, the twins', and the memory for answers."""
+    judge, twins, memory = descriptors
     segment = shared_with_nobody_else(memory)
     line = Wire(judge)
     try:
@@ -54,17 +62,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
-    import numpy as np
-
-    from evaladapt.engine.failure import pack_failure
-    from evaladapt.engine.protocol import Kind
-    from evaladapt.engine.remote import Lines
-    from evaladapt.engine.setup import Setup  # here, because the judge is asked about every file from the seal on
-    from evaladapt.system.threads import Pool
-
     if recipe["tokenizer_only"]:
         return _serve(recipe, held, line, twins)
-    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool())
+    lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool(), FreedMemory())
     try:
         with _together(recipe) as processes:
             files = FilesRead()
@@ -78,12 +78,9 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
 
 
 def _serve(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire) -> int:
-    from evaladapt.engine.clerk import serve
-    from evaladapt.engine.failure import pack_failure
-    from evaladapt.engine.protocol import Kind
-
+    """Play no run: turn texts into tokens."""
     try:
-        serve(recipe["model"], held.and_then(_first_seal(twins, processes=1)), line)
+        serve_tokenizer(recipe["model"], held.and_then(_first_seal(twins, processes=1)), line)
     except WireError:
         return 0
     except BaseException as error:
@@ -103,22 +100,15 @@ def _first_seal(twins: Wire, processes: int) -> Seal:
 @contextmanager
 def _together(recipe: dict[str, Any]) -> Iterator[Processes]:
     """The players of a run, where several compute it: connected before nobody can connect any more."""
-    from evaladapt.model.device import choose_device
-    from evaladapt.system.processes import ALONE, joined, own_device
-
     if recipe["processes"] == 1:
         yield ALONE
         return
-    with joined(own_device(choose_device(recipe["device"])), name="base" if recipe["base"] else "adapted") as processes:
+    device, number = own_device(choose_device(recipe["device"])), int(recipe["base"])
+    with joined(device, ("adapted", "base")[number], number) as processes:
         yield processes
 
 
 def _perform(setup: Setup, files: FilesRead, processes: Processes, first: Seal, lines: Lines) -> int:
-    from evaladapt.engine.loop import Engine
-    from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
-    from evaladapt.engine.remote import RemoteJudge
-    from evaladapt.engine.source import Beginning, TextShape
-
     setup.warm_up()
     read = files.listed()  # before the description, which reads whole packages to hash them
     lines.judge.send(Kind.READY, json.dumps({**setup.description(), "files": read}).encode())
@@ -147,4 +137,5 @@ def _perform(setup: Setup, files: FilesRead, processes: Processes, first: Seal, 
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    program_folders()  # once for all players
+    sys.exit(serve(int(sys.argv[1]), int(sys.argv[2]), main))

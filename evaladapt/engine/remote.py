@@ -26,6 +26,7 @@ from evaladapt.engine.protocol import ANSWER, MOST_STATE, Kind, Question, Rows, 
 from evaladapt.engine.source import Beginning, Settled, TextShape
 from evaladapt.engine.windows import Batch
 from evaladapt.system.children import end_with_parent
+from evaladapt.system.memory import FreedMemory
 from evaladapt.system.threads import Pool
 from evaladapt.system.wire import Wire, WireError
 
@@ -38,6 +39,7 @@ class Lines:
     twins: Wire
     memory: NDArray[np.float32]
     pool: Pool
+    freed: FreedMemory
 
 
 class RemoteJudge:
@@ -67,6 +69,7 @@ class RemoteJudge:
             if kind == Kind.INPUTS:
                 return np.frombuffer(content, "<i4")
             given_back, player = self._lines.pool.give_back(), os.getpid()
+            self._lines.freed.give_back()
             pid = os.fork()
             if pid:
                 self._lines.judge.send(Kind.FORKED, struct.pack("<q", pid))
@@ -80,6 +83,10 @@ class RemoteJudge:
         if self._look is None or not self._look.reached(batch):
             return PARTS[self._mode](batch)
         return iter([self._look.part(batch)])
+
+    def known(self, batch: Batch) -> Settled | None:
+        """To a twin: of the batches of its group before the target's, unless everything is to be as it was."""
+        return self._look.known(batch) if self._look else None
 
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor] = ()) -> Settled:
         """Answer, and be told the targets and what they cost."""
@@ -143,17 +150,28 @@ class Look:
         whole = Part(batch, batch.windows[: row + 1], tuple(spans), opens_batch=True, opens_rows=True)
         return Part(batch, tuple(windows), tuple(spans), opens_batch=True, opens_rows=True, share_of=whole)
 
+    def known(self, batch: Batch) -> Settled | None:
+        """A batch before the target's; None where it is to be predicted again."""
+        if self.question.whole_shape or self.reached(batch):
+            return None
+        return self._charged(batch.frontier, batch.end - batch.frontier)
+
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         """Before the target's batch: what was charged then. With the target: the reply, and the end of this process."""
-        at, count = first - self._frontier, len(logprobs)
+        count = len(logprobs)
         if first + count <= self._frontier + len(self.question.charges):
-            return Settled(self.question.tokens[at : at + count], self.question.charges[at : at + count])
+            return self._charged(first, count)
         if count <= self._before:
             self._before -= count
+            at = first - self._frontier
             return Settled(self.question.tokens[at : at + count], np.zeros(count))
         rows = torch.stack([entry[self._before] for entry in (*trail, logprobs)]).float()
         self._line.send(Kind.REPLY, np.ascontiguousarray(rows.cpu().numpy(), dtype="<f4").tobytes())
         os._exit(0)
+
+    def _charged(self, first: int, count: int) -> Settled:
+        at = first - self._frontier
+        return Settled(self.question.tokens[at : at + count], self.question.charges[at : at + count])
 
 
 def _await_question(lines: Lines, frontier: int, threads_given_back: bool, player: int) -> Look:

@@ -28,7 +28,7 @@ from evaladapt.contract.composition import Composition, compose
 from evaladapt.contract.origin import hash_of_folder, origin_of
 from evaladapt.contract.views import Vocabulary, Window
 from evaladapt.engine.canary import canary
-from evaladapt.engine.loop import Engine, Settings
+from evaladapt.engine.loop import Engine, Settings, predicts_without_trace
 from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.protocol import Rows
 from evaladapt.engine.source import Beginning, Settled, TextShape
@@ -40,7 +40,7 @@ from evaladapt.errors import UsageError
 from evaladapt.model.backend import Backend, IncrementalBackend
 from evaladapt.model.device import choose_device
 from evaladapt.model.families import OpenedModel, open_model
-from evaladapt.system.threads import use_threads
+from evaladapt.system.threads import Pool, use_threads
 
 LONGEST_WINDOW = 256
 MOST_WORK = 20_000_000_000
@@ -89,6 +89,7 @@ class Setup:
             "peeking": [one.alias for one in members if one.capabilities.peeks],
             "breaks": sorted({clause for one in self.composition.peeking for clause in one.capabilities.breaks}),
             "rows": int(_rows_needed(self.composition)),
+            "predicts_without_trace": predicts_without_trace(members),
             "vocab_size": model.vocab_size,
             "context": model.context,
             "model": {
@@ -113,9 +114,11 @@ class Setup:
     def warm_up(self) -> None:
         """Run on nonsense in a fork, and import what that imported."""
         reads, writes = os.pipe()
+        threads = torch.get_num_threads() if Pool().give_back() else 1
         pid = os.fork()
         if pid == 0:
             os.close(reads)
+            torch.set_num_threads(threads)
             failure = self._rehearsed()
             with os.fdopen(writes, "w") as pipe:
                 json.dump({"modules": sorted(sys.modules), "failure": failure}, pipe)
@@ -135,7 +138,6 @@ class Setup:
 
     def _rehearsed(self) -> str | None:
         """Why a run on nonsense failed. It may: random tokens are no text, and the run that counts is another."""
-        torch.set_num_threads(1)
         for output in (1, 2):
             os.dup2(0, output)  # the null device, open for both: by its name it cannot be opened for writing here
         with contextlib.suppress(Exception):  # whatever a stand-in cannot do is tried on the model
@@ -194,10 +196,14 @@ class _Nonsense:
     def parts(self, batch: Batch) -> Iterator[Part]:
         return PARTS[self._mode](batch)
 
+    def known(self, batch: Batch) -> None:
+        return None
+
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         targets = self._tokens[first : first + len(logprobs)]
         charges = logprobs[torch.arange(len(targets)), torch.from_numpy(targets.astype(np.int64))]
-        return Settled(targets, charges.double().cpu().numpy(), snapshot=True)
+        at_the_end = first + len(targets) > self.targets
+        return Settled(targets, charges.double().cpu().numpy(), snapshot=at_the_end)
 
     def keep(self, state: bytes) -> None:
         if state:

@@ -82,6 +82,9 @@ class Exchange(Protocol):
     def parts(self, batch: Batch) -> Iterator[Part]:
         """In what parts to predict the batch."""
 
+    def known(self, batch: Batch) -> Settled | None:
+        """What is known of a batch without predicting it; only a twin is told any, of batches before its target's."""
+
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
         """Give the distributions [n,V] of targets ``first …``, fixed; get those targets.
 

@@ -153,6 +153,9 @@ class Charging:
         """Whole, or target by target."""
         return PARTS[self.rules.mode](batch)
 
+    def known(self, batch: Batch) -> None:
+        """Nothing: every target is predicted first."""
+
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor] = ()) -> Settled:
         """:meth:`charge` for an engine in this process."""
         return self.charge(first, logprobs.detach().cpu().numpy())

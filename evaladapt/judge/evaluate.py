@@ -103,10 +103,10 @@ class _Evaluation:
         twins: Twins | None = None
         try:
             if wants_base and adaptive:
-                base = self._play(BASE, seats[1], stream, None)[0]
+                base = self._play(BASE, seats[1], stream)[0]
             base = base if adaptive else None
             looks.base_nats = base.target_nats.astype(np.float64) if base else None
-            outcome, twins = self._play(ADAPTED, seat, stream, looks)
+            outcome, twins = self._play(ADAPTED, seat, stream, looks, base.seconds if base else 0.0)
         except ContractViolation as violation:
             broken = broken_record(request, seat.ready, stream, violation, base, checked_by(request, seat, None))
             return Evaluated(broken, stream, base, None)
@@ -116,9 +116,11 @@ class _Evaluation:
     def base_alone(self) -> Outcome:
         """The first pass only."""
         (seat,) = seat_all([self._request.recipe(base=True)], self._request.patience, self._stack)
-        return self._play(BASE, seat, open_text(self._request), None)[0]
+        return self._play(BASE, seat, open_text(self._request))[0]
 
-    def _play(self, name: str, seat: Seat, stream: TokenStream, looks: Looks | None) -> tuple[Outcome, Twins | None]:
+    def _play(
+        self, name: str, seat: Seat, stream: TokenStream, looks: Looks | None = None, seconds_before: float = 0.0
+    ) -> tuple[Outcome, Twins | None]:
         request, ready = self._request, seat.ready
         rules = Rules(
             mode=request.settings.mode,
@@ -141,7 +143,17 @@ class _Evaluation:
         twins = None
         if looks and _can_be_asked(request, seat):
             aliases = tuple(str(one["alias"]) for one in ready["composition"])
-            twins = Twins(seat.player, stream, charging.free, looks, rows=Rows(ready["rows"]), strategies=aliases)
+            twins = Twins(
+                seat.player,
+                stream,
+                charging.free,
+                looks,
+                rows=Rows(ready["rows"]),
+                vocab_size=ready["vocab_size"],
+                replays_cheaply=ready["predicts_without_trace"],
+                strategies=aliases,
+                seconds_before=seconds_before,
+            )
             self._stack.callback(twins.forget)
         return seat.perform(charging, twins), twins
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -24,9 +23,11 @@ from numpy.typing import NDArray
 from evaladapt.engine.failure import unpack_failure
 from evaladapt.engine.protocol import MOST_JSON, SEGMENT_BYTES, Kind
 from evaladapt.errors import PluginError
+from evaladapt.judge.forking import start_player
 from evaladapt.judge.ready import read_ready
-from evaladapt.judge.recipe import Recipe, environment_of
-from evaladapt.system.children import PROC, Child, descriptors, group, shared_memory
+from evaladapt.judge.recipe import Recipe
+from evaladapt.system.children import PROC, descriptors, group, shared_memory
+from evaladapt.system.fork_server import told
 from evaladapt.system.segment import new_segment
 from evaladapt.system.supervisor import Supervisor
 from evaladapt.system.text import safe
@@ -71,16 +72,7 @@ class Player:
         numbers = [theirs.fileno(), their_twin.fileno(), memory]
         self.twin_descriptor = f"socket:[{os.fstat(their_twin.fileno()).st_ino}]"
         known = f"socket:[{os.fstat(theirs.fileno()).st_ino}]"
-        command = [
-            sys.executable,
-            "-P",
-            *(["-S"] if sys.flags.no_site else []),
-            "-m",
-            "evaladapt.engine.player",
-            *map(str, numbers),
-            str(os.getpid()),
-        ]
-        self.child = Child(command, environment_of(recipe), numbers, Path(self._folder.name))
+        self.child = start_player(recipe.device, recipe.threads, recipe.processes, numbers, Path(self._folder.name))
         pipe = f"pipe:[{os.fstat(self.child.output.fileno()).st_ino}]"
         self._known = {known, self.twin_descriptor, pipe, os.devnull}
         theirs.close()
@@ -184,11 +176,7 @@ class Player:
                               " private memory does the same: mmap.mmap(-1, n, flags=mmap.MAP_PRIVATE)")  # fmt: skip
 
     def _how_it_ended(self) -> str:
-        try:
-            status = self.child._process.wait(5)
-        except Exception:
-            return "without a word"
-        return f"by signal {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
+        return told(self.child.ended(5))
 
     def _pass_on(self) -> None:
         """A player's printing goes to stderr, with its name before every line, so that it can forge no table."""

@@ -54,6 +54,7 @@ def _check_kinds(fields: Fields) -> None:
         if not all(isinstance(one, str) for one in fields.each(name)):
             raise Malformed(f"{WHAT}: {name!r} holds something else than names.")
     fields.whole("rows", min(Rows), max(Rows))
+    fields.flag("predicts_without_trace")
     fields.whole("vocab_size", 1, MOST_TOKENS)
     fields.fields("versions")
     model = fields.fields("model")

@@ -1,9 +1,8 @@
-"""What a player is told to open and compose, and all that it may see of the system it is started in."""
+"""What a player is told to open and compose, and the files that it may read until it is sealed."""
 
 from __future__ import annotations
 
 import json
-import os
 import site
 import sys
 import sysconfig
@@ -11,18 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import evaladapt
 from evaladapt.engine.loop import Settings
 
 IMPORTED = (".py", ".so", ".dist-info", ".egg-info", ".libs")
 """What else of a folder on the import path may be read, beside its packages."""
-PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
-             "CUBLAS_WORKSPACE_CONFIG", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS",
-             "OMP_WAIT_POLICY")  # fmt: skip
-TO_MEET = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
-           "TORCHELASTIC_USE_AGENT_STORE", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID", "GLOO_SOCKET_IFNAME",
-           "NCCL_SOCKET_IFNAME")  # fmt: skip
-"""What players need to find each other where several compute one run."""
 NAMES = (
     "/sys/class/net",
     "/sys/bus/pci",
@@ -75,35 +66,6 @@ class Recipe:
         readable += map(Path, NAMES) if self.processes > 1 else ()
         places = {"readable": readable, "listable": [path for path in map(Path, sys.path) if path.is_dir()]}
         return json.dumps(content | {name: [str(one) for one in paths] for name, paths in places.items()}).encode()
-
-
-def environment_of(recipe: Recipe) -> dict[str, str]:
-    """The variables of a player's process: few, and none that names a text or its folder."""
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    fixed = {
-        "OMP_NUM_THREADS": str(recipe.threads),
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "HOME": "/nonexistent",
-        "PATH": "/nonexistent",  # a player starts no program; ctypes looks for a compiler there and wants a file for it
-        "USER": "player",
-        "LOGNAME": "player",
-    }
-    if recipe.device == "cpu":
-        fixed["CUDA_VISIBLE_DEVICES"] = ""
-    if recipe.processes > 1:
-        passed |= {name: value for name, value in os.environ.items() if name in TO_MEET}
-        fixed["USE_LIBUV"] = "0"  # it would ask for io_uring, by which a process could do what its filter refuses
-    fixed["PYTHONPATH"] = os.pathsep.join(_import_path(passed.get("PYTHONPATH", "")))
-    return passed | fixed
-
-
-def _import_path(given: str) -> list[str]:
-    """Where a player imports from first: this evaladapt, and what this process was given; without site, all it has."""
-    here = str(Path(evaladapt.__file__).resolve().parents[1])
-    return [here, *(filter(None, sys.path) if sys.flags.no_site else filter(None, given.split(os.pathsep)))]
 
 
 def _program() -> list[Path]:

@@ -15,7 +15,7 @@ from evaladapt.judge.charging import Boundaries
 from evaladapt.judge.players import PATIENCE
 from evaladapt.judge.recipe import Recipe
 from evaladapt.model.families import OpenedModel, placed
-from evaladapt.system.cores import default_threads
+from evaladapt.system.cores import default_threads, device_named
 
 Level = Literal["off", "sample", "full"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -123,11 +123,6 @@ def level_named(name: str) -> Level:
         if level == name:
             return level
     raise UsageError(f"--audit {name!r} is none of {', '.join(LEVELS)}")
-
-
-def device_named(name: str) -> str:
-    """``auto`` is CUDA where the system has a driver for it, else the CPU; torch is not asked, a player will be."""
-    return ("cuda" if Path("/proc/driver/nvidia").exists() else "cpu") if name == "auto" else name
 
 
 def located(reference: str) -> str:

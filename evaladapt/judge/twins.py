@@ -28,8 +28,11 @@ from evaladapt.judge.players import Player
 from evaladapt.system.children import Seen, descriptors, group, shared_memory
 from evaladapt.system.wire import Wire, WireError
 
-GROUP_TARGETS = 1024
-"""A twin serves batches until they hold so many targets: a fork takes some ten milliseconds."""
+GROUP_TARGETS, LARGE_GROUP_TARGETS = 1024, 2048
+"""A twin serves batches until they hold so many targets, because a fork takes time. A look replays the batches of the
+group before its own; where they need not be predicted again, it can serve more."""
+GROUP_BYTES = 256 << 20
+"""Of the distributions of a group, which are kept until its twin is dismissed."""
 LOOK_PATIENCE = 120.0
 """Seconds that a look may take at least; where the player took long for its group, so may a look at it."""
 TIMES_THE_GROUP = 4
@@ -53,6 +56,9 @@ class _Group:
 class Twins:
     """Keeps a twin of a player, and asks it.
 
+    Args:
+        seconds_before: what the base pass took: looks get a share of the time of both.
+
     Attributes:
         failed: looks that got no answer; with any, a run is never called causal.
     """
@@ -65,12 +71,17 @@ class Twins:
         looks: Looks,
         *,
         rows: Rows,
+        vocab_size: int,
+        replays_cheaply: bool,
         strategies: tuple[str, ...],
+        seconds_before: float = 0.0,
     ) -> None:
         self._player, self._text, self._free, self.looks = player, text, free, looks
         self._rows, self._strategies = rows, strategies
+        wanted = LARGE_GROUP_TARGETS if replays_cheaply else GROUP_TARGETS
+        self._group_targets = min(wanted, GROUP_BYTES // (4 * vocab_size))
         self._group: _Group | None = None
-        self._spent = self._played = 0.0
+        self._begun, self._spent, self._before = 0.0, 0.0, seconds_before
         self.asked: list[int] = []
         self.failed = 0
         self.worst = 0.0
@@ -93,6 +104,7 @@ class Twins:
             raise PluginError("the player started processes of its own, which no strategy may")
         if not self._cut_off(pid):
             raise PluginError("a strategy keeps a way from the player to its twin open")
+        self._begun = self._begun or time.perf_counter()
         self._group = _Group(batch.frontier, twin, [batch])
 
     def answered(self, first: int, logprobs: Logprobs, charges: NDArray[np.float64]) -> None:
@@ -109,10 +121,9 @@ class Twins:
         """
         one = self._group
         last = batch.end > self._text.targets
-        if one is None or (batch.end - one.frontier < GROUP_TARGETS and not last):
+        if one is None or (batch.end - one.frontier < self._group_targets and not last):
             return
         one.seconds = time.perf_counter() - one.started
-        self._played += one.seconds
         try:
             if not self.asked:
                 self._ask_about(one, self.looks.first_of(one.frontier, self._free[one.frontier : batch.end]))
@@ -139,9 +150,10 @@ class Twins:
         self._spent += time.perf_counter() - begun
 
     def _budget(self, done: int) -> None:
-        """How many looks a tenth of the run's time buys, by what they have cost so far."""
+        """How many looks their share of the run's time buys, by what they have cost so far."""
         if self.asked and not self.looks.every_batch:
-            whole = self._played * self._text.targets / done
+            played = time.perf_counter() - self._begun - self._spent
+            whole = self._before + played * self._text.targets / done
             self.looks.afford(int(SHARE_OF_TIME * whole / (self._spent / len(self.asked))))
 
     def _look(self, one: _Group, target: int) -> None:

@@ -23,7 +23,7 @@ from evaladapt.results.models import Model
 from evaladapt.results.run import Text, as_model, by_alias, opened_text, paths_of
 from evaladapt.results.variants import Variant, sweeps_of, variants
 from evaladapt.system.locks import locked
-from evaladapt.system.memory import working_memory
+from evaladapt.system.working_memory import working_memory
 
 
 def compare(

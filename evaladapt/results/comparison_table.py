@@ -83,6 +83,8 @@ def _texts(comparison: Comparison) -> list[str]:
 def _notes(comparison: Comparison, wide: bool) -> list[str]:
     texts, seeds = comparison.manifest.texts, comparison.manifest.seeds
     notes = ["change: bits per byte against the plan alone, paired over documents; p: Holm's"]
+    if len(texts) > 1:
+        notes.append("change pools the documents of all texts; bpb is a mean that weighs texts alike")
     if len(texts) > 1 or len(seeds) > 1:
         notes.append(f"bpb: mean over {len(texts)} texts of the mean over {len(seeds)} seeds; s: for all texts")
     spreads = [row.seed_spread for row in comparison.rows if row.seed_spread is not None]

@@ -55,8 +55,10 @@ class Row:
 
     @property
     def percent(self) -> float | None:
-        """The difference in percent of the plan alone."""
-        return 100 * self.difference.bpb / self.base_bpb if self.difference and self.base_bpb else None
+        """The difference in percent of the plan alone; None over several texts, where it is none of means."""
+        if self.difference is None or not self.base_bpb or len(self.by_text) > 1:
+            return None
+        return 100 * self.difference.bpb / self.base_bpb
 
 
 def rows_of(comparison: Comparison) -> list[Row]:

@@ -25,7 +25,7 @@ from evaladapt.judge.request import Composed, Level, Request
 from evaladapt.results.carrying_out import carry_out, result_of
 from evaladapt.results.models import Model
 from evaladapt.results.result import Result
-from evaladapt.system.memory import working_memory
+from evaladapt.system.working_memory import working_memory
 
 LONGEST_PATH = 4096
 Text = str | Path | Sequence[str | Path] | None

@@ -1,4 +1,4 @@
-"""A child process as its parent sees it from outside: started with nothing that it is not given, stopped, looked at."""
+"""A child process as it is seen from outside: stopped, looked at, ended with all that it started."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import contextlib
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 PR_SET_PDEATHSIG = 1
 PROC = Path("/proc")
-STOPPING_SECONDS = 10.0
+STOPPING_SECONDS = ENDING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,31 +29,22 @@ class Seen:
 
 
 class Child:
-    """A program in a session of its own, so that whatever it leaves behind can be found and ended with it."""
+    """A process in a session of its own, so that whatever it leaves behind can be found and ended with it.
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], keep: Sequence[int], folder: Path
-    ) -> None:
-        self._process = subprocess.Popen(
-            command, env=dict(environment), pass_fds=keep, cwd=folder, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+    Attributes:
+        pid: its id, which is that of its group too.
+        output: what it prints.
+    """
 
-    @property
-    def pid(self) -> int:
-        """Its id, which is that of its group too."""
-        return self._process.pid
+    def __init__(self, pid: int, output: IO[bytes], wait: Callable[[float], int | None]) -> None:
+        self.pid, self.output, self._wait = pid, output, wait
+        self._status: int | None = None
 
-    @property
-    def output(self) -> IO[bytes]:
-        """What it prints."""
-        if self._process.stdout is None:
-            raise RuntimeError("a child was started without a pipe for its output")
-        return self._process.stdout
-
-    def ended(self) -> int | None:
-        """Its exit status, negative for a signal; None while it runs."""
-        return self._process.poll()
+    def ended(self, seconds: float = 0.0) -> int | None:
+        """Its exit status, negative for a signal; None where it still runs after so many seconds."""
+        if self._status is None:
+            self._status = self._wait(seconds)
+        return self._status
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
@@ -68,18 +58,26 @@ class Child:
                 os.kill(self.pid, signal.SIGCONT)
 
     def _await_stop(self) -> None:
+        """A process stops thread by thread."""
         until = time.monotonic() + STOPPING_SECONDS
-        while time.monotonic() < until:
-            if os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                return
+        while time.monotonic() < until and not set(_states(self.pid)) <= set("TZX"):
             time.sleep(0.0005)
 
     def end(self) -> None:
         """Kill it with everything that it started, and wait."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        self.ended(ENDING_SECONDS)
         self.output.close()
+
+
+def _states(pid: int) -> list[str]:
+    """Of every thread; none once the process is gone."""
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in (PROC / str(pid) / "task").iterdir():
+            found.append((thread / "stat").read_text().rpartition(")")[2].split(maxsplit=1)[0])
+    return found
 
 
 def end_with_parent(parent: int) -> None:

@@ -11,7 +11,8 @@ import os
 import re
 import sys
 import sysconfig
-from importlib.metadata import PackageNotFoundError, distribution
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class FilesRead:
 
     def __init__(self) -> None:
         self._opened: set[str] = set()
-        self._program = _program_folders()
+        self._program = program_folders()
         sys.addaudithook(self._hear)
 
     def listed(self) -> list[dict[str, Any]]:
@@ -52,7 +53,8 @@ def _described(path: Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _program_folders() -> tuple[str, ...]:
+@cache
+def program_folders() -> tuple[str, ...]:
     """The standard library, evaladapt, and the packages that it asks for, whatever version of them."""
     site = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     library = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
@@ -72,12 +74,19 @@ def _packages_needed() -> set[str]:
             one = distribution(waiting.pop())
         except PackageNotFoundError:
             continue
-        if one.metadata["Name"] != OURS:
-            found |= {file.parts[0] for file in one.files or () if file.parts[0] != ".."}
-        for wanted in one.requires or ():
+        said = one.metadata  # parsed whenever it is asked for
+        ours = said["Name"] == OURS
+        if not ours:
+            found |= _top_names(one)
+        for wanted in said.get_all("Requires-Dist") or ():
             name = re.split(r"[\s;<>=!~\[(]", wanted, maxsplit=1)[0].lower()
-            needed = "extra ==" not in wanted or one.metadata["Name"] == OURS
-            if needed and name not in seen:
+            if name not in seen and (ours or "extra ==" not in wanted):
                 seen.add(name)
                 waiting.append(name)
     return found
+
+
+def _top_names(one: Distribution) -> set[str]:
+    """First parts of the paths in its list of files, by text: torch lists 20,000, and a path object each takes long."""
+    lines = (one.read_text("RECORD") or "").splitlines()
+    return {re.split("[/,]", line.lstrip('"'), maxsplit=1)[0] for line in lines} - {"..", ""}

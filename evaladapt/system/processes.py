@@ -213,11 +213,12 @@ def _announced() -> int:
 
 
 @contextmanager
-def joined(device: torch.device, name: str = "") -> Iterator[Processes]:
+def joined(device: torch.device, name: str = "", number: int = 0) -> Iterator[Processes]:
     """The processes that ``torchrun`` started, joined for the block; without it this process alone.
 
-    ``device`` is where this process computes, as :func:`own_device` gives it. Where several groups are joined one after
-    the other through the same ``torchrun``, each has a ``name`` of its own.
+    ``device`` is where this process computes, as :func:`own_device` gives it. Where several groups are joined
+    through the same ``torchrun``, each has a ``name`` of its own; where variables alone say where to meet, the first
+    process of a group serves it, and groups that are there at once have each a ``number``: that many ports further.
 
     Raises:
         UsageError: the environment names several processes but not how to reach them.
@@ -229,6 +230,7 @@ def joined(device: torch.device, name: str = "") -> Iterator[Processes]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     _import_what_would_keep_the_group()
+    _take_port(number)
     try:
         store, rank, count = next(rendezvous("env://", timeout=PATIENCE))
         backend = "nccl" if device.type == "cuda" else "gloo"
@@ -250,6 +252,13 @@ def joined(device: torch.device, name: str = "") -> Iterator[Processes]:
             dist.destroy_process_group()
         raise
     dist.destroy_process_group()
+
+
+def _take_port(number: int) -> None:
+    """A group that came to another one's server would be let in or not by chance: that one may be sealed by then."""
+    port = os.environ.get("MASTER_PORT", "")
+    if number and port.isdecimal() and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        os.environ["MASTER_PORT"] = str(int(port) + number)
 
 
 def _import_what_would_keep_the_group() -> None:

@@ -102,6 +102,21 @@ class Ahead(Honest):
         return torch.cat([hidden[:, 1:], hidden[:, -1:]], dim=1)
 
 
+class Counting(Honest):
+    """Its predictions depend on how many there were, and it says that its state lives as long as a window."""
+
+    capabilities = Capabilities(stage=Stage.LOGITS, scope="window")
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.count = 0
+
+    @hookimpl
+    def transform_logits(self, logits):
+        self.count += 1
+        return logits * (1 + 0.02 * self.count)
+
+
 class InTwin(Honest):
     """Does what its option says where it is a twin: told a target's prefix and then filler."""
 
@@ -138,5 +153,5 @@ class InTwin(Honest):
 INSTALLED = {
     "faulty": Faulty, "leaving": Leaving, "overwriting": Overwriting, "ahead": Ahead, "in-twin": InTwin,
     "windowbias": WindowBias, "hiddenshift": HiddenShift, "streamunigram": StreamUnigram, "train": Train,
-    "documentunigram": DocumentUnigram, "sharedbias": SharedBias,
+    "documentunigram": DocumentUnigram, "sharedbias": SharedBias, "counting": Counting,
 }  # fmt: skip

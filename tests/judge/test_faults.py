@@ -5,6 +5,7 @@ import os
 import pytest
 
 from evaladapt.errors import ContractViolation, PluginError
+from evaladapt.judge.players import Player
 from evaladapt.system.children import PROC
 from tests.judge.strangers import INSTALLED
 
@@ -19,27 +20,33 @@ FAULTS = {
 }
 
 
-def children() -> set[str]:
-    """Processes of this one that are alive."""
+def players() -> set[str]:
+    """Players of this process that are alive, and what they left: forks of its servers have their command line."""
     found = set()
     for name in os.listdir(PROC):
         if name.isdigit():
             try:
                 state, parent, *_ = (PROC / name / "stat").read_text().rpartition(")")[2].split()
+                command = (PROC / name / "cmdline").read_bytes().decode(errors="replace")
             except OSError:
                 continue
-            if int(parent) == os.getpid() and state not in "ZX":
+            if f"\0{os.getpid()}\0" in command and int(parent) != os.getpid() and state not in "ZX":
                 found.add(name)
     return found
+
+
+def test_a_player_is_seen_while_it_lives(ask):
+    with Player(ask().recipe(base=False)) as player:
+        assert players() == {str(player.child.pid)}
+    assert players() == set()
 
 
 @pytest.mark.parametrize("how", FAULTS)
 def test_a_strategy_that_fails_ends_in_an_error_that_names_it(ask, perform, how, capfd):
     kind, said = FAULTS[how]
-    before = children()
     with pytest.raises(kind, match=said):
         perform(ask("faulty", options={"faulty": {"how": how}}), patience=2.0 if how == "hang" else 60.0)
-    assert children() <= before
+    assert players() == set()
 
 
 @pytest.mark.parametrize("name", ["leaving", "leaves-at-import"])

@@ -1,4 +1,4 @@
-"""Judge or player killed at random moments: nothing runs on, and the run resumes to the same ledger."""
+"""Judge, player, twin or fork server killed at random moments: nothing runs on, and it resumes to the same ledger."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_killed_anywhere_it_leaves_nothing_and_resumes_to_the_same_ledger(run, w
     time.sleep(chance.random() * seconds)
     players = [pid for pid in of_session(running.pid) if pid != running.pid]
     judge = number % 2 == 0 or not players
-    os.kill(running.pid if judge else min(players), signal.SIGKILL)
+    os.kill(running.pid if judge else chance.choice(players), signal.SIGKILL)
     running.communicate(timeout=60)
     until = time.monotonic() + 20
     while of_session(running.pid) and time.monotonic() < until:

@@ -7,6 +7,7 @@ from evaladapt.judge import twins
 from evaladapt.judge.evaluate import evaluate
 from evaladapt.judge.looks import FEWEST
 from evaladapt.judge.record import CAUSAL, UNCHECKED, VIOLATED, RunRecord
+from evaladapt.judge.twins import Twins
 
 SPREAD = ("train", "hiddenshift", "windowbias", "sharedbias", "streamunigram", "hedge")
 
@@ -46,6 +47,32 @@ def test_the_honest_are_looked_at_and_nothing_differs(ask, stream, memory):
     files = {one["path"].rsplit("/", 1)[-1] for one in record.checked.files}
     assert "strategies.py" in files
     assert record.checked.code_bytes > 0
+
+
+@pytest.fixture
+def shapes(monkeypatch):
+    """Whether what was asked was asked in the whole shape, question by question."""
+    asked, ask = [], Twins._ask
+
+    def noted(self, one, target, **how):
+        asked.append(how.get("whole_shape", False))
+        return ask(self, one, target, **how)
+
+    monkeypatch.setattr(Twins, "_ask", noted)
+    return asked
+
+
+def test_what_predictions_left_in_a_strategy_is_there_when_it_is_asked_again(ask, shapes):
+    """A twin of a group of batches first leaves out the predictions before its target's, and then makes them all."""
+    record = evaluate(ask("counting", batch=2), draw=np.random.default_rng(4))
+    assert record.verdict == CAUSAL, record.checked
+    assert any(shapes)
+
+
+def test_who_predicts_without_trace_is_asked_once(ask, shapes):
+    record = evaluate(ask("train", "windowbias", batch=2), draw=np.random.default_rng(4))
+    assert record.verdict == CAUSAL
+    assert not any(shapes)
 
 
 @pytest.mark.parametrize("how", ["leave", "crash", "complain", "hang"])

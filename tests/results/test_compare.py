@@ -68,6 +68,19 @@ def test_any_two_rows_are_paired_over_the_documents_of_all_texts(comparison):
     assert (found.better, found.worse, found.documents) == (naive.better, naive.worse, 5)
 
 
+def test_a_percentage_is_told_where_it_is_one():
+    one = ea.compare("micro", TEXTS["cats"], ["ngram"], inline=True).rows[1]
+    assert one.percent == pytest.approx(100 * one.difference.bpb / one.base_bpb)
+    assert one.bpb - one.base_bpb == pytest.approx(one.difference.bpb)
+
+
+def test_over_several_texts_a_change_is_no_difference_of_means(comparison):
+    row = comparison.rows[2]
+    assert row.percent is None
+    assert row.bpb - row.base_bpb != pytest.approx(row.difference.bpb)
+    assert "change pools the documents of all texts" in comparison.table(80)
+
+
 def test_p_values_are_corrected_for_all_rows(comparison):
     rows = comparison.rows[1:]
     assert [row.p_holm for row in rows] == pytest.approx(holm([row.p for row in rows]))

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import sys
@@ -5,7 +6,9 @@ import time
 
 import pytest
 
-from evaladapt.system.children import PROC, Child, descriptors, group
+from evaladapt.system.children import PROC, descriptors, group
+from evaladapt.system.fork_server import ForkServer
+from tests.processes import ROOT
 
 pytestmark = pytest.mark.skipif(not PROC.exists(), reason="processes are looked at in /proc")
 COUNTS = "import sys, time\nwhile True: sys.stdout.write('.'); sys.stdout.flush(); time.sleep(0.01)"
@@ -27,14 +30,30 @@ ENDS_WITH_PARENT = (
 )
 
 
+RUNS_CODE = (
+    "import sys\n"
+    "from evaladapt.system.fork_server import serve\n"
+    "def run(kept, words):\n"
+    "    exec(words[0], {'KEPT': kept})\n"
+    "    return 0\n"
+    "serve(int(sys.argv[1]), int(sys.argv[2]), run)\n"
+)
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = ForkServer([sys.executable, "-c", RUNS_CODE], {"PYTHONPATH": str(ROOT)})
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def start(tmp_path):
+def start(server, tmp_path):
     started = []
 
-    def call(code, keep=(), environment=None):
-        child = Child([sys.executable, "-c", code], environment or dict(os.environ), keep, tmp_path)
-        started.append(child)
-        return child
+    def call(code, keep=()):
+        started.append(server.start(keep, tmp_path, [code]))
+        return started[-1]
 
     yield call
     for child in started:
@@ -58,15 +77,20 @@ def gone(pid, seconds=10.0):
 def test_a_child_gets_what_it_is_given_and_nothing_else(start, tmp_path):
     kept, other = os.pipe()
     os.set_inheritable(other, True)
-    code = "import os; print(sorted(os.environ), os.getcwd(), os.listdir('/proc/self/fd'), os.getsid(0) == os.getpid())"
-    child = start(code, (kept,), {"ONLY": "this"})
-    said = child.output.read().decode()
-    assert "'ONLY'" in said
-    assert "PATH" not in said
-    assert str(tmp_path) in said
-    assert f"'{kept}'" in said
-    assert f"'{other}'" not in said
-    assert said.strip().endswith("True")
+    code = (
+        "import json, os\n"
+        "from evaladapt.system.children import descriptors\n"
+        "places = descriptors(os.getpid())\n"
+        "print(json.dumps([sorted(os.environ), os.getcwd(), os.getsid(0) == os.getpid(), places, KEPT]))"
+    )
+    variables, place, leads, held, names = json.loads(start(code, (kept,)).output.read())
+    assert variables == ["LC_CTYPE", "PYTHONPATH"]
+    assert place == str(tmp_path)
+    assert leads
+    assert sorted(held) == sorted(["0", "1", "2", str(*names)])
+    assert held[str(*names)] == os.readlink(f"/proc/self/fd/{kept}")
+    assert held["0"] == os.devnull
+    assert held["1"] == held["2"]
     for one in (kept, other):
         os.close(one)
 
@@ -87,9 +111,7 @@ def test_a_stopped_child_stands_still_and_goes_on(start):
 def test_a_child_that_ended_is_known_to_have(start):
     child = start("import sys; sys.exit(7)")
     child.output.read()
-    until = time.monotonic() + 10
-    while child.ended() is None and time.monotonic() < until:
-        time.sleep(0.01)
+    assert child.ended(10) == 7
     assert child.ended() == 7
 
 
@@ -97,7 +119,8 @@ def test_a_group_holds_what_a_child_started_and_ends_with_it(start):
     child = start(HAS_A_CHILD)
     grandchild = int(child.output.readline())
     found = {one.pid: one.parent for one in group(child.pid)}
-    assert found == {child.pid: os.getpid(), grandchild: child.pid}
+    assert found[grandchild] == child.pid
+    assert set(found) == {child.pid, grandchild}
     child.end()
     assert gone(child.pid)
     assert gone(grandchild)

@@ -57,7 +57,7 @@ def _headline(subject: Subject) -> str:
     before = "" if best.base_bpb is None else f"{best.base_bpb:.4f} under the plan alone"
     boxes = [
         ("bits per byte", f"{best.bpb:.4f}", before),
-        ("change", f"{best.difference.bpb:+.4f} ({best.percent or 0:+.2f} %)", interval),
+        ("change", _change(best), interval),
         ("verdict", best.verdict, _bound(subject, best)),
         ("documents", f"{best.difference.better:,} better, {best.difference.worse:,} worse",
          f"{best.difference.documents:,}, effective {best.difference.effective_documents:,.1f}"),
@@ -66,6 +66,12 @@ def _headline(subject: Subject) -> str:
                     f'<span class="quiet">{escape(more)}</span></div>' for name, value, more in boxes)  # fmt: skip
     first = "Best of these: " if sum(row.difference is not None for row in subject.rows) > 1 else ""
     return f'<h1>{first}{escape(best.name)}</h1><div class="headline">{cells}</div>'
+
+
+def _change(row: Row) -> str:
+    assert row.difference is not None
+    percent = "" if row.percent is None else f" ({row.percent:+.2f} %)"
+    return f"{row.difference.bpb:+.4f}{percent}"
 
 
 def _bound(subject: Subject, row: Row) -> str:
@@ -82,6 +88,7 @@ def _rows(rows: Sequence[Row]) -> str:
     heads = ["#", "composition", "bits per byte", "change [95 %]", "%", "p (Holm)", "nats a target", "p > bar",
              "seconds", "state", "verdict"]  # fmt: skip
     claims = any(row.verdict == NONCAUSAL for row in rows)
+    several = any(len(row.by_text) > 1 for row in rows)
     lines = [_cells(row) for row in rows]
     return (
         "<h2>Compositions</h2>"
@@ -89,6 +96,7 @@ def _rows(rows: Sequence[Row]) -> str:
         + '<p class="quiet">Change: against the plan alone, paired over documents; negative is better. p: that the '
         f"change is chance, corrected for all rows. p > bar: that no more is gained than {CONTEST_NATS} nats a target, "
         "one-sided. State: what strategies kept when the text ended, by their own word."
+        + (" Bits per byte are means over texts, a change is over all their documents together." if several else "")
         + (" The number of a NONCAUSAL row is a claim and no score." if claims else "")
         + "</p>"
     )

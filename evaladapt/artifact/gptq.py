@@ -15,6 +15,7 @@ import numpy.typing as npt
 from evaladapt.artifact.quantize import Codes, Float32, Grid, QuantizedMatrix
 
 BLOCK = 128
+ROWS = 4096
 DAMPING = 0.01
 """Of the mean of the diagonal, added to it."""
 
@@ -22,32 +23,39 @@ Float64 = npt.NDArray[np.float64]
 
 
 def gptq(
-    weights: Float32, grid: Grid, hessian: Float64, damping: float = DAMPING, block: int = BLOCK
+    weights: Float32, grid: Grid, hessian: Float32 | Float64, damping: float = DAMPING, block: int = BLOCK
 ) -> QuantizedMatrix:
     """Quantise ``weights [R, C]`` for inputs with the second moment ``hessian [C, C]`` (any scale).
 
-    Inputs that never occur (a zero on the diagonal) get the nearest codes.
+    Inputs that never occur (a zero on the diagonal) get the nearest codes. Rows do not know of each other, so they are
+    taken some at a time: a table of 50,000 tokens is never there in float64.
     """
-    order = np.argsort(-np.diag(hessian), kind="stable")
-    spread = _spread(hessian[np.ix_(order, order)], damping)
-    left = weights.astype(np.float64)[:, order]
+    order = np.argsort(-np.diag(hessian).astype(np.float64), kind="stable")
+    spread = _spread(hessian[np.ix_(order, order)].astype(np.float64), damping)
     steps = np.broadcast_to(grid.steps.astype(np.float64), (len(weights), 1))[:, 0]
-    codes = np.empty(weights.shape, np.int8)
-    for start in range(0, weights.shape[1], block):
-        stop = min(start + block, weights.shape[1])
-        errors = np.empty((len(weights), stop - start))
+    codes: Codes = np.empty(weights.shape, np.int8)
+    for first in range(0, len(weights), ROWS):
+        rows = slice(first, first + ROWS)
+        codes[rows, order] = _rounded(weights[rows, order].astype(np.float64), steps[rows], grid.largest, spread, block)
+    return QuantizedMatrix(codes, grid)
+
+
+def _rounded(left: Float64, steps: Float64, largest: int, spread: Float64, block: int) -> Codes:
+    """Codes of some rows ``[R, C]``, their columns in the order of ``spread``; ``left`` is used up."""
+    codes: Codes = np.empty(left.shape, np.int8)
+    for start in range(0, left.shape[1], block):
+        stop = min(start + block, left.shape[1])
+        errors = np.empty((len(left), stop - start))
         for column in range(start, stop):
-            chosen = np.clip(np.rint(left[:, column] / steps), -grid.largest, grid.largest)
+            chosen = np.clip(np.rint(left[:, column] / steps), -largest, largest)
             error = left[:, column] - chosen * steps
             left[:, column + 1 : stop] -= np.outer(error, spread[column, column + 1 : stop])
             codes[:, column], errors[:, column - start] = chosen, error
         left[:, stop:] -= errors @ spread[start:stop, stop:]
-    unsorted: Codes = np.empty_like(codes)
-    unsorted[:, order] = codes
-    return QuantizedMatrix(unsorted, grid)
+    return codes
 
 
-def weighted_error(difference: Float32, hessian: Float64) -> float:
+def weighted_error(difference: Float32, hessian: Float32 | Float64) -> float:
     """``tr(E H E^T)``: the squared error of the outputs, for a difference ``[R, C]`` of weights."""
     values = difference.astype(np.float64)
     return float(np.einsum("rc,rc->", values @ hessian, values))

@@ -16,7 +16,7 @@ import numpy as np
 
 from evaladapt.artifact import coders
 from evaladapt.artifact.container import StoredTensor, pack_container
-from evaladapt.artifact.gptq import Float64, gptq
+from evaladapt.artifact.gptq import gptq
 from evaladapt.artifact.manifest import (
     TOKENIZER_NAME,
     Manifest,
@@ -45,7 +45,7 @@ class ArtifactContent:
     tensors: Mapping[str, Float32]
     tokenizer_model: bytes
     metadata: Mapping[str, Any]
-    hessians: Mapping[str, Float64] = field(default_factory=dict)
+    hessians: Mapping[str, Float32] = field(default_factory=dict)
     """Second moments of the inputs, by weight; where there is one, GPTQ rounds."""
 
 
@@ -57,7 +57,7 @@ def write_artifact(
     metadata: Mapping[str, Any],
     plan: QuantisationPlan | None = None,
     max_bytes: int | None = None,
-    hessians: Mapping[str, Float64] | None = None,
+    hessians: Mapping[str, Float32] | None = None,
 ) -> Artifact:
     """Write ``path`` and return it as the reader sees it: what is used later is what was stored.
 
@@ -137,7 +137,7 @@ def _check_values(weights: Float32) -> None:
 
 
 def _store(
-    name: str, weights: Float32, plan: QuantisationPlan, hessian: Float64 | None
+    name: str, weights: Float32, plan: QuantisationPlan, hessian: Float32 | None
 ) -> tuple[TensorEntry, list[StoredTensor]]:
     shape = weights.shape
     if plan.bits_for(name, shape) == FLOAT_BITS:

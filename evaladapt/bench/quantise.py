@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from evaladapt.artifact.coders import encode_codes
-from evaladapt.artifact.gptq import Float64, gptq
+from evaladapt.artifact.gptq import gptq
 from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.quantize import Float32, QuantizedMatrix, dequantize, nearest
 from evaladapt.artifact.writer import as_arrays, as_matrix
@@ -132,7 +132,7 @@ def run(settings: BenchSettings) -> QuantiseReport:
 
 
 def _quantise(
-    arrays: Mapping[str, Float32], scheme: Scheme, hessians: Mapping[str, Float64]
+    arrays: Mapping[str, Float32], scheme: Scheme, hessians: Mapping[str, Float32]
 ) -> dict[str, QuantizedMatrix]:
     plan = QuantisationPlan(matrix_bits=scheme.bits, row_scales=scheme.row_scales)
     result = {}

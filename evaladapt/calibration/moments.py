@@ -17,27 +17,31 @@ from evaladapt.model.backend import Backend
 
 ROWS_AT_ONCE = 8
 
-Float64 = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What was measured, by name of the weight."""
 
-    hessians: Mapping[str, Float64]
-    """Mean of ``x x^T`` over the inputs ``x`` of each weight ``[R, C]`` that multiplies vectors: ``[C, C]``."""
+    hessians: Mapping[str, Float32]
+    """Mean of ``x x^T`` over the inputs ``x`` of each weight ``[R, C]`` that multiplies vectors: ``[C, C]``.
+
+    Weights that read the same inputs (queries, keys and values) share one array.
+    """
     sensitivity: Mapping[str, float]
     """Sum over a weight's numbers of the mean square of the loss's derivative, per token."""
     tokens: int
 
 
-def calibrate(model: Backend, tokens: Tensor) -> Calibration:
-    """Measure on ``tokens [N, S]`` int64."""
-    return Calibration(input_moments(model, tokens), loss_sensitivity(model, tokens), tokens.numel())
+def calibrate(model: Backend, tokens: Tensor, *, with_sensitivity: bool = True) -> Calibration:
+    """Measure on ``tokens [N, S]`` int64; sensitivities take the memory of the weights once more."""
+    sensitivity = loss_sensitivity(model, tokens) if with_sensitivity else {}
+    return Calibration(input_moments(model, tokens), sensitivity, tokens.numel())
 
 
 @torch.no_grad()
-def input_moments(model: Backend, tokens: Tensor) -> dict[str, Float64]:
+def input_moments(model: Backend, tokens: Tensor) -> dict[str, Float32]:
     """Second moments of the inputs of every ``F.linear`` with a weight of the model; a tied head counts as one."""
     listener = _LinearInputs(dict(model.named_parameters()))
     for start in range(0, len(tokens), ROWS_AT_ONCE):
@@ -52,14 +56,14 @@ def loss_sensitivity(model: Backend, tokens: Tensor) -> dict[str, float]:
     The squared gradient of a whole row's loss is, in expectation, the sum of its tokens' when the row was drawn from
     the model itself.
     """
-    weights = {name: weight.detach().clone().requires_grad_() for name, weight in model.named_parameters()}
+    weights = {name: weight.detach().requires_grad_() for name, weight in model.named_parameters()}
     totals = dict.fromkeys(weights, 0.0)
     for row in tokens:
         logits = torch.func.functional_call(cast(nn.Module, model), weights, (row[None, :-1],))
         loss = F.cross_entropy(logits[0].float(), row[1:], reduction="sum")
         gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
         for name, gradient in zip(weights, gradients, strict=True):
-            totals[name] += float(gradient.double().square().sum()) if gradient is not None else 0.0
+            totals[name] += float(gradient.square().sum(dtype=torch.float64)) if gradient is not None else 0.0
     targets = tokens.shape[0] * (tokens.shape[1] - 1)
     return {name: total / targets for name, total in totals.items()}
 
@@ -72,6 +76,9 @@ class _LinearInputs(TorchFunctionMode):
         self._names = {id(weight): name for name, weight in weights.items()}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
+        self._shares: dict[str, str] = {}
+        """Whose sums a weight shares; its own name where nobody's."""
+        self._last: tuple[Tensor | None, str] = (None, "")
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -81,11 +88,18 @@ class _LinearInputs(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _add(self, name: str, inputs: Tensor) -> None:
+        before, owner = self._last
+        if inputs is before and self._shares.get(name, owner) == owner:
+            self._shares[name] = owner
+            return
+        self._last = (inputs, name)
+        self._shares[name] = name
         flat = inputs.detach().flatten(0, -2).float()
-        moment = (flat.T @ flat).double()
-        self._sums[name] = self._sums[name] + moment if name in self._sums else moment
+        moment = flat.T @ flat
+        self._sums[name] = self._sums[name].add_(moment) if name in self._sums else moment
         self._counts[name] = self._counts.get(name, 0) + len(flat)
 
-    def means(self) -> dict[str, Float64]:
+    def means(self) -> dict[str, Float32]:
         """Per input."""
-        return {name: (total / self._counts[name]).cpu().numpy() for name, total in self._sums.items()}
+        means = {name: total.div_(self._counts[name]).cpu().numpy() for name, total in self._sums.items()}
+        return {name: means[owner] for name, owner in self._shares.items()}

@@ -15,21 +15,25 @@ from evaladapt.data.shards import read_shards
 from evaladapt.errors import DataError
 from evaladapt.model.backend import IncrementalBackend
 
+ROWS_AT_ONCE = 16
+
 
 @torch.no_grad()
 def own_text(model: IncrementalBackend, rows: int, length: int, bos: int, seed: int = 0) -> Tensor:
     """Tokens ``[rows, length]`` int64 that the model draws from its own distribution, each row after a BOS.
 
     Drawn at temperature 1, so that the targets are distributed as the model says: then the mean square of the loss's
-    gradient is the Fisher information.
+    gradient is the Fisher information. A few rows are written side by side: more of them, and their cache would take
+    more memory than the model.
     """
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.full((rows, length), bos, dtype=torch.int64)
-    cache = model.start_cache(rows, length)
-    for position in range(1, length):
-        states = model.extend(tokens[:, position - 1 : position], cache)
-        chances = torch.softmax(model.head(states)[:, -1].float(), dim=-1)
-        tokens[:, position] = torch.multinomial(chances, 1, generator=generator)[:, 0]
+    for some in torch.split(tokens, ROWS_AT_ONCE):
+        cache = model.start_cache(len(some), length)
+        for position in range(1, length):
+            states = model.extend(some[:, position - 1 : position], cache)
+            chances = torch.softmax(model.head(states)[:, -1].float(), dim=-1)
+            some[:, position] = torch.multinomial(chances, 1, generator=generator)[:, 0]
     return tokens
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,23 @@ if TYPE_CHECKING:
     from evaladapt.judge.request import Request
 
 Command = Callable[..., Any]
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 STANDARD_INPUT = "-"
+
+
+def size_named(text: str | None) -> int | None:
+    """``500M`` or ``2G`` as bytes; decimal.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)([kmg]?)b?", text.strip().replace("_", "").lower())
+    if not found or not int(found[1]):
+        raise UsageError(f"--memory {safe(text)} is no size; it is a number of bytes, as in: --memory 2G")
+    return int(found[1]) * UNITS[found[2]]
+
 
 _TEXT_OPTIONS = (
     click.option("-o", "--option", "assignments", multiple=True, metavar="ALIAS.KEY=VALUE",
@@ -35,6 +52,9 @@ _TEXT_OPTIONS = (
     click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True,
                  help="Windows forwarded together."),
     click.option("--seed", type=int, default=0, show_default=True),
+    click.option("--memory", metavar="SIZE", callback=lambda _c, _p, value: size_named(value),
+                 help="Of distributions at once, as 2G; it says how many rows go together.  [default: a quarter of the"
+                 " machine's, at most 4G]"),
     click.option("--mode", type=click.Choice(["block", "step"]), default="block", show_default=True,
                  help="step predicts one target at a time: slow, and the definition of the score."),
     click.option("--allow-noncausal", is_flag=True, help="Run strategies that peek; it is then no score."),
@@ -58,6 +78,7 @@ class TextOptions:
     batch: int
     seed: int
     mode: str
+    memory: int | None = None
     allow_noncausal: bool
     device: str
     boundaries: str = "paid"
@@ -85,6 +106,7 @@ def build_request(model: str, chosen: Chosen, given: TextOptions) -> Request:
     from evaladapt.engine.loop import Settings
     from evaladapt.engine.parts import mode_named
     from evaladapt.judge.request import Composed, Request
+    from evaladapt.system.working_memory import working_memory
 
     def open_text(tokenizer: Tokenizer) -> TokenStream:
         stream = load_stream(given.paths, tokenizer, text_field=given.text_field, limit_tokens=given.limit_tokens)
@@ -98,7 +120,12 @@ def build_request(model: str, chosen: Chosen, given: TextOptions) -> Request:
         open_text=open_text,
         paths=tuple(str(path) if str(path) == STANDARD_INPUT else str(path.absolute()) for path in given.paths),
         text_field=given.text_field,
-        settings=Settings(batch=given.batch, seed=given.seed, mode=mode_named(given.mode)),
+        settings=Settings(
+            batch=given.batch,
+            seed=given.seed,
+            mode=mode_named(given.mode),
+            memory=working_memory() if given.memory is None else given.memory,
+        ),
         boundaries="paid" if given.boundaries == "paid" else "charged",
         device=given.device,
         allow_read=tuple(path.resolve() for path in given.allow_read),

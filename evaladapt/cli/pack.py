@@ -83,26 +83,40 @@ def pack(
         raise UsageError("pack: --max-bytes looks for one step per matrix; give --bits with --row-scales.")
 
     from evaladapt.artifact import Limits
-    from evaladapt.artifact.fit import fit_plan
     from evaladapt.artifact.reader import check_content
     from evaladapt.artifact.summary import summarise, summary_text
-    from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact, save_artifact
+    from evaladapt.artifact.writer import save_artifact
     from evaladapt.system.threads import use_threads
 
     use_threads()
     source = _of_a_family(checkpoint) if _names_a_family(checkpoint) else _of_a_training(Path(checkpoint), tokenizer)
     plan = replace(given, row_scales=row_scales, overrides={**source.bits, **given.overrides})
-    seen = _calibrated(source, calibration, never)
-    metadata = {**source.metadata, "calibration": Path(calibration).name}
-    hessians = seen.hessians if seen else {}
-    content = ArtifactContent(source.config, as_arrays(source.tensors), source.tokenizer, metadata, hessians)
-    if fits and max_bytes is not None:
-        data = fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None).data
-    else:
-        data = build_artifact(content, plan, max_bytes)
+    data = _packed(source, plan, Path(calibration), never, max_bytes, fits)
+    del source  # what was written is read again, and two models need not be there at once
     save_artifact(out, data)
     summary = summarise(check_content(out, data, Limits()))
     click.echo(json.dumps(summary.to_json()) if as_json else summary_text(summary))
+
+
+def _packed(
+    source: Source,
+    plan: QuantisationPlan,
+    calibration: Path,
+    never: tuple[Path, ...],
+    max_bytes: int | None,
+    fits: bool,
+) -> bytes:
+    """The file's bytes; with ``fits`` the finest plan for ``max_bytes`` is looked for."""
+    from evaladapt.artifact.fit import fit_plan
+    from evaladapt.artifact.writer import ArtifactContent, as_arrays, build_artifact
+
+    seen = _calibrated(source, str(calibration), never, with_sensitivity=fits)
+    metadata = {**source.metadata, "calibration": calibration.name}
+    hessians = seen.hessians if seen else {}
+    content = ArtifactContent(source.config, as_arrays(source.tensors), source.tokenizer, metadata, hessians)
+    if fits and max_bytes is not None:
+        return fit_plan(content, plan, max_bytes, seen.sensitivity if seen else None).data
+    return build_artifact(content, plan, max_bytes)
 
 
 @dataclass(frozen=True)
@@ -165,8 +179,8 @@ def _of_a_family(reference: str) -> Source:
     )
 
 
-def _calibrated(source: Source, text: str, never: tuple[Path, ...]) -> Calibration | None:
-    """Moments and sensitivities on the text that ``--calibration`` names."""
+def _calibrated(source: Source, text: str, never: tuple[Path, ...], with_sensitivity: bool) -> Calibration | None:
+    """Moments, and sensitivities where they are wanted, on the text that ``--calibration`` names."""
     if text == NO_TEXT:
         return None
     from evaladapt.calibration.moments import calibrate
@@ -176,9 +190,13 @@ def _calibrated(source: Source, text: str, never: tuple[Path, ...]) -> Calibrati
     model = source.model
     if not isinstance(model, IncrementalBackend):
         raise UsageError("pack: the model has no cache to write text with. Add --calibration none, for nearest codes.")
-    if text == OWN_TEXT:
-        return calibrate(model, own_text(model, ROWS, source.window, source.bos_id))
-    return calibrate(model, training_text(Path(text), ROWS, source.window, model.vocab_size, never))
+    own = text == OWN_TEXT
+    tokens = (
+        own_text(model, ROWS, source.window, source.bos_id)
+        if own
+        else training_text(Path(text), ROWS, source.window, model.vocab_size, never)
+    )
+    return calibrate(model, tokens, with_sensitivity=with_sensitivity)
 
 
 def plan_from(bits: tuple[str, ...]) -> QuantisationPlan:

@@ -96,6 +96,7 @@ def _request(content: Mapping[str, Any], model: str | None, paths: tuple[Path, .
         batch=settings["batch"],
         seed=settings["seed"],
         mode=settings["mode"],
+        memory=settings.get("memory"),
         allow_noncausal=any(one["peeks"] for one in content["composition"]),
         device=device or content["environment"]["device"],
         boundaries=data["boundaries"],

@@ -24,6 +24,7 @@ from evaladapt.errors import ContractViolation, PluginError
 from evaladapt.judge.charging import Charging, Progress, Rules
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.performers import Performer
+from evaladapt.judge.players import PlayerHangsError
 from evaladapt.judge.snapshot import Journal
 from evaladapt.system.files import write_atomically
 
@@ -68,6 +69,8 @@ def decode(
         journal = checkpoint(out, {"file": hashlib.sha256(path.read_bytes()).hexdigest()}, resume)
         try:
             outcome = _run(file, performer, text, coder, tokenizer, journal, progress)
+        except PlayerHangsError:
+            raise
         except (PluginError, LostError, ContractViolation) as error:
             journal.drop()
             raise _explained(error, text, tokenizer, file.recipe.plugins) from error

@@ -20,6 +20,7 @@ from evaladapt.errors import ContractViolation, PluginError, UsageError
 from evaladapt.judge.charging import Charging, Progress, Rules
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.performers import Performer
+from evaladapt.judge.players import PlayerHangsError
 from evaladapt.judge.snapshot import Journal
 from evaladapt.system.files import write_atomically
 
@@ -127,6 +128,8 @@ def _performed(performer: Performer, charging: Charging, journal: Journal) -> Ou
     """Run it; a run that a strategy ended would end there again, so nothing of it is kept for ``resume``."""
     try:
         return performer.perform(charging)
+    except PlayerHangsError:
+        raise
     except (ContractViolation, PluginError):
         journal.drop()
         raise

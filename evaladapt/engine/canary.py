@@ -15,13 +15,15 @@ from torch import Tensor
 from evaladapt.model.backend import Backend, IncrementalBackend
 
 SINGLE_STEPS = 4
+LONGEST = 1024
+"""Tokens of the row; all logits of a row of 8,192 would take gigabytes."""
 
 
 @torch.no_grad()
 def canary(model: Backend) -> str:
-    """Hash of logits and log-probabilities after a row of the model's context, read as step mode reads it."""
+    """Hash of logits and log-probabilities after a row of the model's context at most, read as step mode reads it."""
     device = next(iter(dict(model.named_parameters()).values())).device
-    tokens = (torch.arange(model.context, device=device) * 7919 % model.vocab_size).unsqueeze(0)
+    tokens = (torch.arange(min(model.context, LONGEST), device=device) * 7919 % model.vocab_size).unsqueeze(0)
     logits = model.head(_states(model, tokens)).float()
     hasher = hashlib.sha256(np.ascontiguousarray(logits.cpu().numpy()).tobytes())
     hasher.update(torch.log_softmax(logits[0, -1], dim=-1).cpu().numpy().tobytes())

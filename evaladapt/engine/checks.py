@@ -11,6 +11,20 @@ from evaladapt.errors import ContractViolation
 SUM_TOLERANCE = 1e-4
 """Nats by which the log of a distribution's sum may differ from zero. What is charged is normalised again exactly."""
 
+SUMS_WELL = 16_384
+"""Tokens up to which ``log_softmax`` alone is good to a few millionths of a nat."""
+
+
+def normalised(logits: Tensor) -> Tensor:
+    """Log-probabilities [B,S,V] that sum to one as well as float32 can say.
+
+    The sums inside ``log_softmax`` drift with the vocabulary: at 49,152 tokens by 2e-5 nats, as much as a judge allows.
+    """
+    logprobs = torch.log_softmax(logits, dim=-1)
+    if logits.shape[-1] <= SUMS_WELL:
+        return logprobs
+    return logprobs.sub_(logprobs.exp().sum(dim=-1, keepdim=True, dtype=torch.float64).log().float())
+
 
 def check_output(
     alias: str, hook: str, shape: torch.Size, dtype: torch.dtype, after: object, positions: Tensor

@@ -26,16 +26,22 @@ class Forward(Protocol):
 
 
 class WholeRows:
-    """Reads every row from its start."""
+    """Reads every row from its start, once: where further targets of a row follow, its states are kept for them."""
 
     def __init__(self, model: Backend) -> None:
         self._model = model
+        self._kept: tuple[tuple[int, Window], int, Tensor] | None = None
 
     def hidden(self, part: Part, inputs: Tensor, first: int) -> Tensor:
         """A few rows after the other."""
+        row = (part.batch.number, part.windows[0])
+        if not part.opens_rows and self._kept and self._kept[0] == row:
+            return self._kept[2][:, first - self._kept[1] :]
         rows, width = inputs.shape
         together = max(1, TOKENS_TOGETHER // width) if inputs.device.type == "cpu" else rows
-        return torch.cat([self._read(some, first) for some in torch.split(inputs, together)])
+        states = torch.cat([self._read(some, first) for some in torch.split(inputs, together)])
+        self._kept = (row, first, states) if part.goes_on else None
+        return states
 
     def _read(self, inputs: Tensor, first: int) -> Tensor:
         if isinstance(self._model, TailBackend):

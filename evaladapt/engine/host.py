@@ -12,6 +12,7 @@ from torch.func import functional_call
 from evaladapt.contract.capabilities import Capabilities, Stage
 from evaladapt.contract.host import CappedHead, Host
 from evaladapt.contract.views import HIDDEN_TARGET
+from evaladapt.engine.loss import fits_at_once, summed_loss
 from evaladapt.errors import UsageError
 from evaladapt.model.backend import Backend, CappedHeadBackend, roles_of
 from evaladapt.model.roles import of_role
@@ -38,9 +39,10 @@ class HeadHost:
 class TrainingHost(HeadHost):
     """Gives the parameters too, and splits the rows of a loss over the processes of the run."""
 
-    def __init__(self, model: Backend, processes: Processes) -> None:
+    def __init__(self, model: Backend, processes: Processes, memory: int | None = None) -> None:
         super().__init__(model)
         self._processes = processes
+        self._memory = memory
         if not isinstance(model, nn.Module):
             raise UsageError(
                 f"{type(model).__name__} is no torch module, so strategies that train weights cannot use it"
@@ -71,12 +73,16 @@ class TrainingHost(HeadHost):
         """
         rows = rows_of(self._processes.rank, self._processes.count, len(tokens))
         chosen = slice(rows.first, rows.stop)
+        alone = self._processes.count == 1
+        tokens, wanted = tokens[chosen], targets[chosen]
         with torch.enable_grad():
-            logits = self.logits(tokens[chosen], overrides)
-            alone = self._processes.count == 1
+            if self._memory is not None and not fits_at_once(self._memory, tokens.numel(), self._model.vocab_size):
+                total = summed_loss(self._model, tokens, wanted, overrides or {}, self._memory)
+                return total * (self._processes.count * rows.own / (targets != HIDDEN_TARGET).sum())
+            logits = self.logits(tokens, overrides)
             nats = torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1).float(),
-                targets[chosen].flatten(),
+                wanted.flatten(),
                 ignore_index=HIDDEN_TARGET,
                 reduction="mean" if alone else "sum",
             )
@@ -93,7 +99,7 @@ class TrainingHost(HeadHost):
         return self._roles[name].layer if name in self._roles else None
 
 
-def host_for(capabilities: Capabilities, model: Backend, processes: Processes) -> Host:
+def host_for(capabilities: Capabilities, model: Backend, processes: Processes, memory: int | None = None) -> Host:
     """The host that a strategy of these capabilities may have.
 
     Raises:
@@ -105,4 +111,4 @@ def host_for(capabilities: Capabilities, model: Backend, processes: Processes) -
             "the model does not show its hidden states, and the strategy works on them. Where the module can say them:"
             " evaladapt.model.wrapped.wrap(module, context=TOKENS, hidden=..., head=...)"
         )
-    return TrainingHost(model, processes) if capabilities.writes_weights else HeadHost(model)
+    return TrainingHost(model, processes, memory) if capabilities.writes_weights else HeadHost(model)

@@ -35,11 +35,11 @@ class Keeper:
         self.info = StreamInfo(text.shape.targets, text.shape.document_starts or (0,), text.shape.bos_id)
 
     def inputs(self, part: Part) -> Tensor:
-        """[B,W] int64: what the model reads; ``FILLER`` from the last target of a row's span on."""
+        """[B,W] int64: what the model reads; ``FILLER`` from the last target of a row's span on, or of its window."""
         width = max(window.length for window in part.windows)
         rows = np.full((len(part.windows), width), FILLER, dtype=np.int64)
         for row, window, span in zip(rows, part.windows, part.spans, strict=True):
-            known = span.stop - 1 - window.start
+            known = (window.score_to if part.goes_on else span.stop) - 1 - window.start
             row[:known] = self._tokens[window.start : window.start + known]
         return torch.from_numpy(rows).to(self._device)
 

@@ -24,6 +24,7 @@ from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.parts import Mode, Part, share, targets_by_process
 from evaladapt.engine.predict import Prediction, Predictor
 from evaladapt.engine.replicas import compare_replicas
+from evaladapt.engine.room import Room
 from evaladapt.engine.source import Exchange, Settled, SideChannel, Text
 from evaladapt.engine.states import pack_states, size_of_state, unpack_states
 from evaladapt.engine.weights import Weights
@@ -32,6 +33,8 @@ from evaladapt.errors import DataError, PluginError, UsageError
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import ALONE, Processes
 
+MOST_MEMORY = 4_000_000_000
+"""Bytes of working memory, where nobody says less."""
 PREDICTING = {"adapt", "transform_hidden", "transform_logits", "mix"}
 """Hooks that are called for a prediction."""
 OF_PREDICTIONS = {"trail", "expected", "distributions", "states"}
@@ -47,6 +50,8 @@ class Settings:
     batch: int = 16
     seed: int = 0
     mode: Mode = "block"
+    memory: int = MOST_MEMORY
+    """Bytes for distributions at once; in a model with a large vocabulary it says how many rows go together."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,9 @@ class Engine:
         self._keeper = Keeper(self.text, device)
         self._strategies = build_callers(composition, settings.seed, self.clock)
         self._predictor = Predictor(model, self._weights, self._keeper, self._strategies, self.clock,
-                                    settings.mode, processes, side)  # fmt: skip
+                                    settings.mode, processes, side, settings.memory)  # fmt: skip
+        capabilities = [one.capabilities for one in self._strategies]
+        self._room = Room.of(settings.memory, model.vocab_size, capabilities)
         self._model_info = ModelInfo(model.vocab_size, model.hidden_size, model.context, model.layers)
         self.info = RunInfo(self._keeper.info, self._model_info, settings.batch, settings.seed, settings.mode, device)
         self._without_trace = predicts_without_trace(composition.members)
@@ -120,7 +127,7 @@ class Engine:
         """What its targets are and cost: predicted, unless it is known and predicting it would change nothing."""
         known = self._exchange.known(batch) if self._without_trace else None
         if known is None:
-            return [self._settle(part) for part in self._exchange.parts(batch)]
+            return [self._settle(piece) for part in self._exchange.parts(batch) for piece in self._room.pieces(part)]
         self.text.learn(batch.frontier, known.targets)
         return [known]
 

@@ -35,6 +35,7 @@ class Part:
         opens_rows: nothing of these rows was predicted before; state of a row is fitted now.
         share_of: what all processes predict together, where these rows are one process's share of it.
         own: whether this process answers for the rows, rather than going along with another one's.
+        goes_on: further targets of its one row follow at once, so the row is read to its end now.
     """
 
     batch: Batch
@@ -44,6 +45,7 @@ class Part:
     opens_rows: bool
     share_of: Part | None = None
     own: bool = True
+    goes_on: bool = False
 
     @property
     def whole(self) -> Part:

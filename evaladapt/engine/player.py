@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from evaladapt.engine.clerk import serve_tokenizer
 from evaladapt.engine.failure import pack_failure
 from evaladapt.engine.loop import Engine
 from evaladapt.engine.protocol import MOST_STATE, Kind, unpack_text
@@ -61,6 +62,8 @@ def main(descriptors: list[int], _words: list[str]) -> int:
 
 
 def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
+    if recipe["tokenizer_only"]:
+        return _serve(recipe, held, line, twins)
     lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool(), FreedMemory())
     try:
         with _together(recipe) as processes:
@@ -72,6 +75,17 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
     except BaseException as error:
         line.send(Kind.FAILED, pack_failure(error))
         return 1
+
+
+def _serve(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire) -> int:
+    """Play no run: turn texts into tokens."""
+    try:
+        serve_tokenizer(recipe["model"], held.and_then(_first_seal(twins, processes=1)), line)
+    except WireError:
+        return 0
+    except BaseException as error:
+        line.send(Kind.FAILED, pack_failure(error))
+    return 1
 
 
 def _first_seal(twins: Wire, processes: int) -> Seal:

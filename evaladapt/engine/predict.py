@@ -12,7 +12,7 @@ from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.host import Host
 from evaladapt.contract.views import Query, Scored
 from evaladapt.engine.callers import Caller
-from evaladapt.engine.checks import check_distribution, check_output, worst_sum
+from evaladapt.engine.checks import check_distribution, check_output, normalised, worst_sum
 from evaladapt.engine.clock import Clock
 from evaladapt.engine.fit import Fitting, columns_read, tensors_read
 from evaladapt.engine.forward import forward_for
@@ -54,6 +54,7 @@ class Predictor:
         mode: Mode,
         processes: Processes,
         side: SideChannel | None = None,
+        memory: int | None = None,
     ) -> None:
         self._model = model
         self._live, self._frozen = forward_for(model, mode), forward_for(model, mode)
@@ -61,7 +62,9 @@ class Predictor:
         self._keeper = keeper
         self._clock = clock
         self._strategies = strategies
-        self._hosts: dict[str, Host] = {one.alias: host_for(one.capabilities, model, processes) for one in strategies}
+        self._hosts: dict[str, Host] = {
+            one.alias: host_for(one.capabilities, model, processes, memory) for one in strategies
+        }
         self._fitting = Fitting(model, keeper, clock, self._hosts, processes, side)
         self._trail = Trail(strategies, keeper, processes)
         self._handed = Handed(processes)
@@ -171,7 +174,7 @@ class Predictor:
 
     def _normalise(self, passage: Passage) -> None:
         with self._clock.phase("score"):
-            passage.logprobs = torch.log_softmax(passage.final_logits, dim=-1)
+            passage.logprobs = normalised(passage.final_logits)
         passage.worst_sum = worst_sum(passage.logprobs, passage.span.query.valid)
 
     def _mix(self, strategy: Caller, passage: Passage) -> None:
@@ -182,7 +185,7 @@ class Predictor:
         worst = check_distribution(strategy.alias, mixed, query.valid, query.positions)
         passage.worst_sum = max(passage.worst_sum, worst)
         # What is charged is normalised exactly, so that no strategy can live off the tolerance of the check.
-        passage.logprobs = torch.log_softmax(mixed, dim=-1)
+        passage.logprobs = normalised(mixed)
 
     # Lanes and distributions.
 

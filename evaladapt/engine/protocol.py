@@ -20,6 +20,10 @@
     QUESTION one target, and its prefix    →
                                            ←    REPLY    its distribution, after every strategy where asked
 
+    judge                                       clerk, after READY, SEAL and SEALED
+    DOCUMENT its text                      →
+                                           ←    TOKENS   its ids
+
 Arrays are little-endian: tokens int32, positions int64, charges float64, log-probabilities float32.
 """
 
@@ -49,6 +53,7 @@ class Kind(IntEnum):
     RECIPE, SEAL, TEXT, FORK, INPUTS, TOOK, SETTLED = range(1, 8)
     READY, SEALED, WINDOWS, FORKED, ANSWER, STATE, DONE, FAILED = range(32, 40)
     QUESTION, REPLY = 64, 65
+    DOCUMENT, TOKENS = 96, 97
 
 
 class Rows(IntEnum):

@@ -13,7 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -115,7 +115,8 @@ class Look:
     def __init__(self, line: Wire, question: Question, frontier: int) -> None:
         self.question = question
         self._line, self._frontier = line, frontier
-        self._row = 0
+        self._before = 0
+        """Targets that are predicted before the one asked for, of its batch."""
 
     def reached(self, batch: Batch) -> bool:
         """Whether the target asked for is in this batch."""
@@ -136,18 +137,18 @@ class Look:
         row = next(row for row, window in enumerate(batch.windows) if target < window.score_to)
         if self.question.whole_shape:
             (whole,) = PARTS["block"](batch)
-            self._row = target - batch.frontier
+            self._before = target - batch.frontier
             return whole
         before = {Rows.ALONE: [], Rows.FIRST: [0], Rows.BEFORE: range(row)}[self.question.rows]
         rows = sorted({*before, row})
-        windows = tuple(batch.windows[one] for one in rows)
+        windows = [batch.windows[one] for one in rows]
+        windows[-1] = replace(windows[-1], score_to=target + 1)
         spans = [Span(one.score_from, one.score_to) for one in windows]
-        if self.question.rows == Rows.FIRST:
-            spans[0] = Span(spans[0].first, spans[0].first + 1)
-        spans[-1] = Span(windows[-1].score_from, target + 1)
-        self._row = sum(span.stop - span.first for span in spans) - 1
+        if self.question.rows != Rows.BEFORE:
+            spans = [Span(one.first, one.first + 1) for one in spans[:-1]] + [Span(target, target + 1)]
+        self._before = sum(span.stop - span.first for span in spans) - 1
         whole = Part(batch, batch.windows[: row + 1], tuple(spans), opens_batch=True, opens_rows=True)
-        return Part(batch, windows, tuple(spans), opens_batch=True, opens_rows=True, share_of=whole)
+        return Part(batch, tuple(windows), tuple(spans), opens_batch=True, opens_rows=True, share_of=whole)
 
     def known(self, batch: Batch) -> Settled | None:
         """A batch before the target's; None where it is to be predicted again."""
@@ -156,10 +157,15 @@ class Look:
         return self._charged(batch.frontier, batch.end - batch.frontier)
 
     def settle(self, first: int, logprobs: Tensor, trail: Sequence[Tensor]) -> Settled:
-        """Before the target's batch: what was charged then. In it: the reply, and the end of this process."""
-        if first + len(logprobs) <= self._frontier + len(self.question.charges):
-            return self._charged(first, len(logprobs))
-        rows = torch.stack([entry[self._row] for entry in (*trail, logprobs)]).float()
+        """Before the target's batch: what was charged then. With the target: the reply, and the end of this process."""
+        count = len(logprobs)
+        if first + count <= self._frontier + len(self.question.charges):
+            return self._charged(first, count)
+        if count <= self._before:
+            self._before -= count
+            at = first - self._frontier
+            return Settled(self.question.tokens[at : at + count], np.zeros(count))
+        rows = torch.stack([entry[self._before] for entry in (*trail, logprobs)]).float()
         self._line.send(Kind.REPLY, np.ascontiguousarray(rows.cpu().numpy(), dtype="<f4").tobytes())
         os._exit(0)
 

@@ -32,15 +32,19 @@ from evaladapt.engine.loop import Engine, Settings, predicts_without_trace
 from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.protocol import Rows
 from evaladapt.engine.source import Beginning, Settled, TextShape
+from evaladapt.engine.stand_in import StandIn
 from evaladapt.engine.states import unpack_states
 from evaladapt.engine.weights import digest
 from evaladapt.engine.windows import Batch, batches, covering
 from evaladapt.errors import UsageError
+from evaladapt.model.backend import Backend, IncrementalBackend
 from evaladapt.model.device import choose_device
 from evaladapt.model.families import OpenedModel, open_model
 from evaladapt.system.threads import Pool, use_threads
 
 LONGEST_WINDOW = 256
+MOST_WORK = 20_000_000_000
+"""Weights times targets: beyond, strategies are tried out on a model that stands in for the real one."""
 MOST_TARGETS = 8192
 ROWS = 2
 MOST_REASON = 500
@@ -136,8 +140,13 @@ class Setup:
         """Why a run on nonsense failed. It may: random tokens are no text, and the run that counts is another."""
         for output in (1, 2):
             os.dup2(0, output)  # the null device, open for both: by its name it cannot be opened for writing here
+        with contextlib.suppress(Exception):  # whatever a stand-in cannot do is tried on the model
+            rehearsal = _Rehearsal(self, self.opened.backend)
+            if rehearsal.work > MOST_WORK:
+                _Rehearsal(self, StandIn(self.opened.backend)).run()
+                return None
         try:
-            _Rehearsal(self).run()
+            _Rehearsal(self, self.opened.backend).run()
         except UsageError:
             return None  # the run will say so
         except BaseException as error:
@@ -148,13 +157,14 @@ class Setup:
 class _Rehearsal(Engine):
     """A run on random tokens, in few and short windows whatever the plan; long enough for every strategy to learn."""
 
-    def __init__(self, setup: Setup) -> None:
-        model, settings = setup.opened.backend, dataclasses.replace(setup.settings, batch=ROWS)
+    def __init__(self, setup: Setup, model: Backend) -> None:
+        settings = dataclasses.replace(setup.settings, batch=ROWS)
         exchange = _Nonsense(model.vocab_size, settings.mode)
         super().__init__(model, setup.composition, settings, exchange, vocabulary=setup.vocabulary)
         self._length = min(LONGEST_WINDOW, max(2, model.context))
         longest = max((one.horizon or 0 for one in self._strategies), default=0)
         exchange.targets = min(MOST_TARGETS, longest + ROWS * self._length)
+        self.work = exchange.targets * sum(weight.numel() for _, weight in model.named_parameters())
 
     def batches(self) -> Iterator[Batch]:
         """A first batch of the plan's, for the plan's sake, and then windows that do not overlap."""
@@ -206,6 +216,9 @@ def _compute_once(opened: OpenedModel) -> None:
     with torch.enable_grad():
         hidden = opened.backend.hidden(tokens).detach().requires_grad_()
         opened.backend.head(hidden).float().log_softmax(-1).sum().backward()  # type: ignore[no-untyped-call]
+    if isinstance(opened.backend, IncrementalBackend):
+        with torch.no_grad():
+            opened.backend.extend(tokens, opened.backend.start_cache(*tokens.shape))
 
 
 def _rows_needed(composition: Composition) -> Rows:

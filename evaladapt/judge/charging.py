@@ -34,6 +34,7 @@ WHOLE = 1e-5
 WHOLE_PER_TOKEN = 4e-10
 """The same for each token of a large vocabulary: float32 log-softmax leaves up to 1.6e-5 at 151,936 tokens."""
 SNAPSHOT_SECONDS = 30.0
+"""Between two snapshots, and as much again for every second that one takes: trained weights may be gigabytes."""
 Logprobs = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called after every batch with the targets charged so far and their number."""
@@ -121,6 +122,7 @@ class Charging:
         self.free = _free_targets(self.shape)
         self._coder, self._journal, self._progress = coder, journal, progress
         self._saved = time.monotonic()
+        self._waited, self._pause = 0.0, SNAPSHOT_SECONDS
         self._batches = 0
 
     wants_trail = False
@@ -181,6 +183,8 @@ class Charging:
         """Write a snapshot of the run at the end of this batch; none where a strategy cannot say its state."""
         if self._journal and state:
             self._journal.save(self._batches, self.ledger, state, self._coder.state() if self._coder else {})
+        taken = time.monotonic() - self._saved - self._waited
+        self._pause = SNAPSHOT_SECONDS * (1 + taken)
         self._saved = time.monotonic()
 
     def _close_at(self, stop: int) -> bool:
@@ -191,7 +195,8 @@ class Charging:
         self._batches += 1
         if self._progress:
             self._progress(stop - 1, self.text.targets)
-        return self._journal is not None and self._journal.writes and time.monotonic() - self._saved >= SNAPSHOT_SECONDS
+        self._waited = time.monotonic() - self._saved
+        return self._journal is not None and self._journal.writes and self._waited >= self._pause
 
     def _refuse_other_windows(self, windows: tuple[Window, ...]) -> None:
         due = self.ledger.due

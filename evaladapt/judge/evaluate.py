@@ -15,13 +15,14 @@ import numpy as np
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.protocol import Rows
-from evaladapt.errors import ContractViolation, ModelError
+from evaladapt.errors import ContractViolation
 from evaladapt.judge.charging import Charging, Progress, Rules
+from evaladapt.judge.clerk import clerk_for
 from evaladapt.judge.looks import Draw, Looks
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.performers import Seat, seat_all
 from evaladapt.judge.record import Record
-from evaladapt.judge.request import Request
+from evaladapt.judge.request import Request, located, model_files
 from evaladapt.judge.snapshot import Journal
 from evaladapt.judge.twins import Twins
 from evaladapt.judge.verdict import broken_record, checked_by, finished_record
@@ -153,6 +154,7 @@ class _Evaluation:
                 strategies=aliases,
                 seconds_before=seconds_before,
             )
+            self._stack.callback(twins.forget)
         return seat.perform(charging, twins), twins
 
 
@@ -161,23 +163,19 @@ def open_text(request: Request) -> TokenStream:
 
     Raises:
         DataError: it cannot be used.
-        ModelError: the tokenizer is a stranger's code.
     """
     return request.open_text(tokenizer_of(request.model))
 
 
 def tokenizer_of(model: str) -> Tokenizer:
-    """The tokenizer of a model, where it may be opened beside a text.
+    """The tokenizer of a model; a stranger's is code that is not run beside a text, so it is asked in another process.
 
     Raises:
-        ModelError: it may not.
+        EvaladaptError: it cannot be opened.
     """
-    if not tokenizer_is_ours(model):
-        raise ModelError(
-            f"{model}: its tokenizer is a stranger's code, which is not run in the process that holds the text."
-            " For now such a model runs in one process, UNCHECKED: add --inline"
-        )
-    return open_tokenizer(model)
+    if tokenizer_is_ours(model):
+        return open_tokenizer(model)
+    return clerk_for(model, located(model), model_files(model))
 
 
 def _can_be_asked(request: Request, seat: Seat) -> bool:

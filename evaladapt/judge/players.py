@@ -55,6 +55,10 @@ class SealedBy:
         return "seccomp" in self.mechanisms
 
 
+class PlayerHangsError(PluginError):
+    """A player did not answer in time; another time it may, on a machine that is not suspended or less busy."""
+
+
 class Player:
     """A player from its start to its end; a context manager, because nothing of it may stay."""
 
@@ -133,7 +137,8 @@ class Player:
         try:
             kind, content = self.line.receive(allowed, self.patience, {self.child.output.fileno(): self._pass_on})
         except WireSilent:
-            raise PluginError(f"{self._whose}: the player did not answer for {self.patience:.0f} s; it hangs") from None
+            silent = f"the player did not answer for {self.patience:.0f} s; it hangs"
+            raise PlayerHangsError(f"{self._whose}: {silent}") from None
         except WireClosed:
             raise PluginError(f"{self._whose}: the player ended {self._how_it_ended()}") from None
         except WireError as error:

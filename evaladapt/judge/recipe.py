@@ -42,6 +42,7 @@ class Recipe:
         with_canary: say a hash of one forward too, by which a decoder knows the encoder's arithmetic.
         processes: how many players compute it together, one for each that ``torchrun`` started.
         allow_read: further files and folders that strategies may read while they are loaded.
+        tokenizer_only: open the model's tokenizer, and encode texts with it.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Recipe:
     with_canary: bool = False
     processes: int = 1
     allow_read: tuple[Path, ...] = ()
+    tokenizer_only: bool = False
 
     def to_json(self) -> bytes:
         """For the player."""

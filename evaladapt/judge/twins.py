@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from evaladapt.engine.protocol import Kind, Question, Rows
 from evaladapt.engine.windows import Batch
 from evaladapt.errors import PluginError
+from evaladapt.judge.answers import Answers
 from evaladapt.judge.charging import HeldText, Logprobs
 from evaladapt.judge.conviction import Counterexample, NoncausalError, apart
 from evaladapt.judge.looks import SHARE_OF_TIME, Looks
@@ -33,6 +34,8 @@ group before its own; where they need not be predicted again, it can serve more.
 GROUP_BYTES = 256 << 20
 """Of the distributions of a group, which are kept until its twin is dismissed."""
 LOOK_PATIENCE = 120.0
+"""Seconds that a look may take at least; where the player took long for its group, so may a look at it."""
+TIMES_THE_GROUP = 4
 ENDING_SECONDS = 5.0
 
 
@@ -43,8 +46,11 @@ class _Group:
     frontier: int
     twin: Seen
     batches: list[Batch] = field(default_factory=list)
-    logprobs: list[Logprobs] = field(default_factory=list)
+    answers: Answers = field(default_factory=Answers)
     charges: list[NDArray[np.float64]] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    seconds: float = 0.0
+    """What the player took for them."""
 
 
 class Twins:
@@ -104,7 +110,7 @@ class Twins:
     def answered(self, first: int, logprobs: Logprobs, charges: NDArray[np.float64]) -> None:
         """Keep what the player said, and what was charged."""
         if self._group:
-            self._group.logprobs.append(logprobs)
+            self._group.answers.add(logprobs)
             self._group.charges.append(charges)
 
     def close(self, batch: Batch) -> None:
@@ -117,6 +123,7 @@ class Twins:
         last = batch.end > self._text.targets
         if one is None or (batch.end - one.frontier < self._group_targets and not last):
             return
+        one.seconds = time.perf_counter() - one.started
         try:
             if not self.asked:
                 self._ask_about(one, self.looks.first_of(one.frontier, self._free[one.frontier : batch.end]))
@@ -125,6 +132,11 @@ class Twins:
             self._ask_about(one, self.looks.of_group(one.frontier, charges, self._free[one.frontier : batch.end]))
         finally:
             self._dismiss(one)
+
+    def forget(self) -> None:
+        """Let go of what a run left that ended in the middle of a group; its twin ends with the player."""
+        if self._group:
+            self._group.answers.close()
 
     def _ask_about(self, one: _Group, targets: list[int]) -> None:
         """Ask while the player is stopped; no more once a look failed, because nothing can follow then."""
@@ -145,7 +157,7 @@ class Twins:
             self.looks.afford(int(SHARE_OF_TIME * whole / (self._spent / len(self.asked))))
 
     def _look(self, one: _Group, target: int) -> None:
-        said = np.concatenate(one.logprobs)[target - one.frontier]
+        said = one.answers.of(target - one.frontier)
         self.asked.append(target)
         found = self._ask(one, target)
         if found is None:
@@ -174,10 +186,10 @@ class Twins:
         until = target if seeing is None else seeing
         before = np.concatenate(one.charges)[: batch.frontier - one.frontier]
         question = Question(target, whole_shape, self._rows, trail, self._text.tokens[one.frontier : until], before)
-        size = len(one.logprobs[0][0])
+        size, patience = one.answers.vocabulary, max(LOOK_PATIENCE, TIMES_THE_GROUP * one.seconds)
         try:
             self._player.twin_line.send(Kind.QUESTION, question.pack())
-            content = self._player.twin_line.receive({Kind.REPLY: 4 * size * 64}, LOOK_PATIENCE)[1]
+            content = self._player.twin_line.receive({Kind.REPLY: 4 * size * 64}, patience)[1]
         except WireError:
             return None
         if not content or len(content) % (4 * size):
@@ -226,6 +238,7 @@ class Twins:
     def _dismiss(self, one: _Group) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.twin.pid, signal.SIGKILL)
+        one.answers.close()
         self._group = None
 
 

@@ -88,7 +88,15 @@ def open_model(reference: str, device: torch.device) -> OpenedModel:
         EvaladaptError: its family cannot open it.
     """
     found = find_family(reference)
-    opened = found.family.open(found.where, device)
+    try:
+        opened = found.family.open(found.where, device)
+    except EvaladaptError:
+        raise
+    except Exception as error:  # whatever a stranger's family raises
+        raise ModelError(
+            f"{reference}: the model family {found.name!r} failed with {type(error).__name__}: {error}."
+            f" It wants {found.family.wants}"
+        ) from error
     refuse_other_vocabulary(opened, reference)
     files = tuple(_file_used(path) for path in opened.files)
     return OpenedModel(opened.backend, opened.tokenizer, found.name, reference, files)

@@ -23,6 +23,7 @@ from evaladapt.results.models import Model
 from evaladapt.results.run import Text, as_model, by_alias, opened_text, paths_of
 from evaladapt.results.variants import Variant, sweeps_of, variants
 from evaladapt.system.locks import locked
+from evaladapt.system.working_memory import working_memory
 
 
 def compare(
@@ -68,7 +69,7 @@ def compare(
     models = [as_model(one) for one in ([model] if isinstance(model, str | Path | Model) else model)]
     texts = dict(text) if isinstance(text, Mapping) else {"help topics" if text is None else "text": text}
     shared = by_alias(options or {})
-    settings = Settings(batch=batch, mode=mode)
+    settings = Settings(batch=batch, mode=mode, memory=working_memory())
     subjects = [
         Subject(one, _request(one, each, limit_tokens, settings, boundaries, audit, inline, device))
         for one in models

@@ -25,6 +25,7 @@ from evaladapt.judge.request import Composed, Level, Request
 from evaladapt.results.carrying_out import carry_out, result_of
 from evaladapt.results.models import Model
 from evaladapt.results.result import Result
+from evaladapt.system.working_memory import working_memory
 
 LONGEST_PATH = 4096
 Text = str | Path | Sequence[str | Path] | None
@@ -41,6 +42,7 @@ def run(
     batch: int = 16,
     seed: int = 0,
     mode: Mode = "block",
+    memory: int | None = None,
     boundaries: Boundaries = "paid",
     audit: Level = "sample",
     inline: Literal[False, True] = False,
@@ -61,6 +63,7 @@ def run(
         options: by ``"alias.key"``, as ``{"ttt.lr": 0.004}``.
         limit_tokens: score the first targets only.
         batch, seed, mode: as the command line's options.
+        memory: bytes of working memory for distributions; None: a quarter of the machine's, at most 4 GB.
         boundaries: ``paid``: where documents start is told and paid for; ``charged``: every BOS is charged.
         audit: how much the player is doubted: ``off``, ``sample``, ``full``.
         inline: everything in this process, for a debugger; the verdict is then UNCHECKED.
@@ -82,7 +85,7 @@ def run(
             composed=composed_of(plugins, options or {}, allow_noncausal=allow_noncausal),
             open_text=lambda tokenizer: opened_text(text, tokenizer, limit_tokens),
             paths=paths_of(text),
-            settings=Settings(batch=batch, seed=seed, mode=mode),
+            settings=Settings(batch=batch, seed=seed, mode=mode, memory=memory or working_memory()),
             boundaries=boundaries,
             doubt=audit,
             inline=inline,

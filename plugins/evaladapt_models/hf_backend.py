@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate import init_empty_weights
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 from transformers.integrations.gguf import convert_gguf_tokenizer, get_gguf_tokenizer
@@ -19,6 +20,7 @@ from transformers.pytorch_utils import Conv1D
 
 from evaladapt.errors import ModelError, UsageError
 from evaladapt.model.roles import POSITION, WeightRole, of_role, roles_from_names
+from evaladapt_models.hf_cache import roomy_cache
 
 PREFIX = "lm."
 OF_THE_MACHINE = ("_name_or_path", "transformers_version", "dtype", "architectures")
@@ -106,8 +108,8 @@ class ContinuableCausalLM(CausalLM):
     """The same with a cache."""
 
     def start_cache(self, rows: int, width: int) -> DynamicCache:
-        """An empty cache; it grows as it is filled."""
-        return DynamicCache(config=self.lm.config)
+        """An empty cache with room for ``width`` tokens a row."""
+        return roomy_cache(self.lm.config, width)
 
     def extend(self, tokens: Tensor, cache: DynamicCache) -> Tensor:
         """States ``[B, S, D]`` of ``tokens [B, S]`` that continue the rows of ``cache``."""
@@ -173,7 +175,7 @@ def built(config: Any, tensors: Mapping[str, Tensor]) -> CausalLM:
             raise ModelError("the configuration has more layers than there are weights.")
         with torch.device("meta"):
             _refuse_others(_empty(read), tensors)
-        with _quiet():
+        with _quiet(), init_empty_weights(include_buffers=False):  # buffers are worked out, and not in the file
             lm = _empty(read)
     except ModelError:
         raise

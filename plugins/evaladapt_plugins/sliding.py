@@ -13,6 +13,10 @@ from typing import Literal
 
 from evaladapt.contract import Capabilities, ModelInfo, Stage, StreamInfo, UsageError, Window, hookimpl, option
 
+LONGEST = 1024
+"""Tokens of a window where nobody asks for more: what strategies learn from lies between windows, and a row's cost
+grows with its square."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SlidingOptions:
@@ -20,7 +24,9 @@ class SlidingOptions:
 
     stride: int | None = option(None, "targets scored by every window after the first; none: half the context",
                                 minimum=1)  # fmt: skip
-    context: int | None = option(None, "tokens of a window; none: the model's training window", minimum=1)
+    context: int | None = option(
+        None, "tokens of a window; none: the model's training window, at most 1,024", minimum=1
+    )
     documents: Literal["continuous", "independent"] = option(
         "continuous", "whether windows reach across document boundaries"
     )
@@ -39,7 +45,7 @@ class Sliding:
     @hookimpl
     def plan(self, stream: StreamInfo, model: ModelInfo) -> Iterator[Window]:
         """Windows over the stream, or over every document by itself."""
-        context = self._options.context or model.context
+        context = self._options.context or min(model.context, LONGEST)
         stride = self._options.stride or max(1, context // 2)
         if stride > context:
             raise UsageError(

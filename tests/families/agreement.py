@@ -42,7 +42,7 @@ def compared(opened: OpenedModel, own, documents: list[str]) -> tuple[float, flo
         )
         row = torch.from_numpy(stream.tokens).long()[None]
         with torch.no_grad():
-            expected = own(input_ids=row[:, :-1]).logits[0].log_softmax(-1).gather(-1, row[0, 1:, None])[:, 0]
+            expected = own(input_ids=row[:, :-1]).logits[0].double().log_softmax(-1).gather(-1, row[0, 1:, None])[:, 0]
         worst = max(worst, float((torch.from_numpy(charged) - expected).abs().max()))
         nats, own_nats = nats - float(charged.sum(dtype="float64")), own_nats - float(expected.double().sum())
         targets, size = targets + stream.targets, size + stream.text_bytes

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from evaladapt.data.building import stream_from_documents
-from evaladapt.engine.loop import Settings
+from evaladapt.engine.loop import MOST_MEMORY, Settings
 from evaladapt.judge.charging import Charging, Rules
 from evaladapt.judge.performers import seat_all
 from evaladapt.judge.request import Composed, Request
@@ -47,13 +47,13 @@ def stream(tiny_tokenizer):
 def ask(installed, tiny_artifact, stream):
     """Makes requests: ``ask("a", "b", options={…}, …)``."""
 
-    def call(*names, options=None, text=stream, batch=4, mode="block", **fields):
+    def call(*names, options=None, text=stream, batch=4, mode="block", memory=MOST_MEMORY, **fields):
         given = {"with_base": False, "threads": 1, **fields}
         return Request(
             model=str(tiny_artifact),
             composed=Composed(names=names, options={**STRIDE, **(options or {})}),
             open_text=lambda _: text,
-            settings=Settings(batch=batch, mode=mode),
+            settings=Settings(batch=batch, mode=mode, memory=memory),
             **given,
         )
 

@@ -29,10 +29,12 @@ def test_who_reads_ahead_is_convicted_and_the_stage_is_named(ask):
     assert record.to_json()["bpb"] is None
 
 
-def test_the_honest_are_looked_at_and_nothing_differs(ask, stream):
-    """State of every scope, a fold over the batch, and documents that are minded."""
+@pytest.mark.parametrize("memory", [10**9, 1])
+def test_the_honest_are_looked_at_and_nothing_differs(ask, stream, memory):
+    """State of every scope, a fold over the batch, and documents that are minded; with room, and with none."""
     text, options = stream.limit(200), {"sliding": {"stride": "8"}}
-    record = evaluate(ask(*SPREAD, text=text, options=options, batch=8, with_base=True), draw=np.random.default_rng(2))
+    request = ask(*SPREAD, text=text, options=options, batch=8, with_base=True, memory=memory)
+    record = evaluate(request, draw=np.random.default_rng(2))
     assert record.verdict == CAUSAL, record.checked
     looks = record.checked.looks
     assert len(set(looks)) == len(looks) >= FEWEST

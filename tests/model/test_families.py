@@ -35,6 +35,16 @@ class Folder:
         raise AssertionError("a stranger's tokenizer was opened where the text is")
 
 
+class Failing(Folder):
+    """One that was not written for what it is given."""
+
+    def claims(self, where):
+        return False
+
+    def open(self, where, device):
+        raise KeyError("weights")
+
+
 class Lacking:
     summary = wants = ""
 
@@ -104,6 +114,12 @@ def test_a_strangers_family_opens_what_it_claims_and_what_is_given_to_it(also):
     assert find_family("some/").name == "folders"
     opened = open_model("folders:x", CPU)
     assert (opened.family, opened.files, opened.bytes) == ("folders", (), 0)
+
+
+def test_whatever_a_strangers_family_raises_is_told_with_its_name(also):
+    also(("failing", "Failing", "other"))
+    with pytest.raises(ModelError, match=r"family 'failing' failed with KeyError: 'weights'\. It wants a folder"):
+        open_model("failing:x", CPU)
 
 
 def test_ours_come_before_a_strangers(also):

@@ -177,10 +177,10 @@ def test_several_models_have_a_base_each_and_rows_of_their_own():
 def test_a_module_in_memory_is_compared(tmp_path):
     import torch
 
-    from evaladapt.engine.frozen import load_frozen
+    from evaladapt.model.families import open_model
 
-    frozen = load_frozen("micro", torch.device("cpu"))
-    model = ea.wrap(frozen.model, frozen.tokenizer)
+    opened = open_model("eva:micro", torch.device("cpu"))
+    model = ea.wrap(opened.backend, opened.tokenizer)
     found = ea.compare(model, TEXTS["cats"], ["bias"])
     file = ea.compare("micro", TEXTS["cats"], ["bias"], inline=True)
     assert [row.bpb for row in found.rows] == pytest.approx([row.bpb for row in file.rows])

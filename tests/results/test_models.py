@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import evaladapt as ea
-from evaladapt.engine.frozen import load_frozen
 from evaladapt.errors import DataError, ModelError
+from evaladapt.model.families import open_model
 
 TEXT = ["The cat sat on the mat, and the cat sat on the mat again. " * 6]
 
@@ -31,8 +31,8 @@ class WithField(Plain):
 
 
 @pytest.fixture
-def frozen():
-    return load_frozen("micro", torch.device("cpu"))
+def opened():
+    return open_model("eva:micro", torch.device("cpu"))
 
 
 def used(module):
@@ -62,10 +62,10 @@ def same(before, after):
 
 
 @pytest.mark.parametrize("plugins", ["", "ttt[chunk=32]"])
-def test_it_scores_as_the_file_does_and_stays_as_it_was(frozen, plugins):
-    module = used(Plain(frozen.model))
+def test_it_scores_as_the_file_does_and_stays_as_it_was(opened, plugins):
+    module = used(Plain(opened.backend))
     before = state(module)
-    model = ea.wrap(module, frozen.tokenizer)
+    model = ea.wrap(module, opened.tokenizer)
     assert same(before, state(module))
     result = ea.run(model, TEXT, plugins=plugins)
     assert same(before, state(module))
@@ -74,10 +74,10 @@ def test_it_scores_as_the_file_does_and_stays_as_it_was(frozen, plugins):
     assert result.bpb == pytest.approx(file.bpb, rel=1e-6)
 
 
-def test_a_module_that_fails_in_the_middle_stays_as_it_was(frozen):
-    module = used(Plain(frozen.model))
+def test_a_module_that_fails_in_the_middle_stays_as_it_was(opened):
+    module = used(Plain(opened.backend))
     before = state(module)
-    model = ea.wrap(module, frozen.tokenizer)
+    model = ea.wrap(module, opened.tokenizer)
     with pytest.raises(ea.EvaladaptError, match="no option"):
         ea.run(model, TEXT, plugins="ttt[no-such=1]")
     calls = 0
@@ -93,9 +93,9 @@ def test_a_module_that_fails_in_the_middle_stays_as_it_was(frozen):
     assert same(before, state(module))
 
 
-def test_its_identity_is_that_of_its_weights_now(frozen):
-    module = Plain(frozen.model)
-    model = ea.wrap(module, frozen.tokenizer)
+def test_its_identity_is_that_of_its_weights_now(opened):
+    module = Plain(opened.backend)
+    model = ea.wrap(module, opened.tokenizer)
     first = ea.run(model, TEXT).record
     with torch.no_grad():
         next(module.parameters()).mul_(1.5)
@@ -104,26 +104,26 @@ def test_its_identity_is_that_of_its_weights_now(frozen):
     assert first.artifact.bytes == sum(one.numel() * 4 for one in module.parameters())
 
 
-def test_logits_may_come_in_a_field(frozen):
-    assert ea.run(ea.wrap(WithField(frozen.model), frozen.tokenizer), TEXT).bpb == pytest.approx(
-        ea.run(ea.wrap(Plain(frozen.model), frozen.tokenizer), TEXT).bpb
+def test_logits_may_come_in_a_field(opened):
+    assert ea.run(ea.wrap(WithField(opened.backend), opened.tokenizer), TEXT).bpb == pytest.approx(
+        ea.run(ea.wrap(Plain(opened.backend), opened.tokenizer), TEXT).bpb
     )
 
 
-def test_a_tokenizer_of_another_kind_is_told_what_it_lacks(frozen):
+def test_a_tokenizer_of_another_kind_is_told_what_it_lacks(opened):
     with pytest.raises(DataError, match=r"lacks bos_id.*fast tokenizer of transformers"):
-        ea.wrap(Plain(frozen.model), type("Odd", (), {"vocab_size": 3})())
+        ea.wrap(Plain(opened.backend), type("Odd", (), {"vocab_size": 3})())
 
 
-def test_a_tokenizer_of_another_size_is_refused(frozen):
+def test_a_tokenizer_of_another_size_is_refused(opened):
     module = nn.Sequential(nn.Embedding(300, 8), nn.Linear(8, 300))
     with pytest.raises(ModelError, match="do not belong together"):
-        ea.wrap(module, frozen.tokenizer, context=16)
+        ea.wrap(module, opened.tokenizer, context=16)
 
 
-def test_a_module_without_a_context_says_how_to_give_one(frozen):
+def test_a_module_without_a_context_says_how_to_give_one(opened):
     with pytest.raises(ModelError, match="context=1024"):
-        ea.wrap(nn.Linear(3, 3), frozen.tokenizer)
+        ea.wrap(nn.Linear(3, 3), opened.tokenizer)
 
 
 def test_a_model_by_name_is_found_at_once():

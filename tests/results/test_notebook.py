@@ -6,9 +6,9 @@ import evaladapt as ea
 def test_from_a_model_to_a_page(tmp_path, monkeypatch):
     import torch
 
-    from evaladapt.engine.frozen import load_frozen
+    from evaladapt.model.families import open_model
 
-    frozen = load_frozen("micro", torch.device("cpu"))
+    opened = open_model("eva:micro", torch.device("cpu"))
     monkeypatch.chdir(tmp_path)
     documents = ["The cat sat on the mat, and the cat sat on the mat again. " * 4, "A dog ran home. " * 9]
 
@@ -18,7 +18,7 @@ def test_from_a_model_to_a_page(tmp_path, monkeypatch):
     result.targets().save("targets.parquet")
     assert ea.open_run("run").bpb == result.bpb
 
-    model = ea.wrap(frozen.model, frozen.tokenizer)
+    model = ea.wrap(opened.backend, opened.tokenizer)
     grid = ea.compare(model, {"one": documents, "two": documents[:1]}, ["bias", "bias,ngram"],
                       sweep={"ngram.max_order": [3, 4]}, seeds=[0, 1], folder="grid")  # fmt: skip
     print(grid.table())

@@ -99,9 +99,7 @@ def page(results):
              " default settings of an evaluation.", "",
              f"*refused*: the run ends with an error or a broken clause. *gains nothing*: at most {NOTHING_GAINED} bpb."
              " *convicted*: a twin said otherwise than the player. *passes*: not defended.", ""]  # fmt: skip
-    kinds = Counter(outcome_of(one, results[one.alias])[0].split(" ")[0].split(",")[0] for one in CHEATS
-                    if one.alias in results)  # fmt: skip
-    lines += [", ".join(f"{count} {kind}" for kind, count in kinds.most_common()) + f"; {len(CHEATS)} in all.", ""]
+    lines += [_counts(results), ""]
     for cause in CAUSES:
         lines += [f"## {cause[0].upper()}{cause[1:]}", "", "| leak | what it does | outcome | |", "|---|---|---|---|"]
         for one in (one for one in CHEATS if one.cause == cause):
@@ -111,6 +109,27 @@ def page(results):
     lines += ["## Impossible to express", "", "| leak | attempt | what happens |", "|---|---|---|"]
     lines += [f"| {leak} | {attempt} | {outcome} |" for leak, attempt, outcome in REFUSED]
     return "\n".join(lines) + "\n"
+
+
+def _counts(results):
+    """How many of each outcome; what leaks seldom is told by draws."""
+    kinds = Counter(_kind(one, results) for one in CHEATS)
+    seldom = [outcome_of(one, results[one.alias])[0].removeprefix("convicted ") for one in CHEATS
+              if one.share is not None and one.alias in results]  # fmt: skip
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    told = f" ({', '.join(seldom)} draws of looks)" if seldom else ""
+    return f"{len(CHEATS)} cheats: {counts}{told}."
+
+
+def _kind(cheat, results):
+    if cheat.alias not in results:
+        return "not measured"
+    if cheat.share is not None:
+        return "leak seldom and are convicted in part of the draws"
+    what = outcome_of(cheat, results[cheat.alias])[0]
+    if "ECHO: fail" in what:
+        return "convicted by ECHO"
+    return {"gains": "gain nothing", "**passes**": "passes"}.get(what.split(" ")[0].split(",")[0], what.split(",")[0])
 
 
 def read_results():

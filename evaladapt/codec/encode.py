@@ -14,7 +14,7 @@ from evaladapt.codec.checkpoint import charges_of, checkpoint
 from evaladapt.codec.coders import EncodingCoder
 from evaladapt.codec.container import MAX_TEXT_BYTES, EvzFile, Identity, parse_evz
 from evaladapt.codec.problems import CodecError
-from evaladapt.codec.recipe import HASH_BYTES, composition_hash, recipe_of
+from evaladapt.codec.recipe import HASH_BYTES, Recipe, composition_hash, recipe_of
 from evaladapt.codec.text import CodedText
 from evaladapt.errors import ContractViolation, PluginError, UsageError
 from evaladapt.judge.charging import Charging, Progress, Rules
@@ -100,15 +100,7 @@ def encode(
         rules = Rules(mode="step", rows=batch)
         charging = Charging(text, rules, coder=coder, journal=journal, progress=progress)
         outcome = _performed(performer, charging, journal)
-    file = EvzFile(
-        spelling=text.spelling,
-        targets=text.targets,
-        text_bytes=len(text.content),
-        identity=identity,
-        recipe=recipe,
-        document_starts=text.document_starts,
-        payload=coder.finish(),
-    )
+    file = _file_of(text, identity, recipe, coder.finish())
     content = file.pack()
     parse_evz(content)
     write_atomically(out, [content])
@@ -121,6 +113,18 @@ def encode(
         header_bytes=file.header_bytes,
         outcome=outcome,
         charges=charges,
+    )
+
+
+def _file_of(text: CodedText, identity: Identity, recipe: Recipe, payload: bytes) -> EvzFile:
+    return EvzFile(
+        spelling=text.spelling,
+        targets=text.targets,
+        text_bytes=len(text.content),
+        identity=identity,
+        recipe=recipe,
+        document_starts=text.document_starts,
+        payload=payload,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from evaladapt.contract.spelling import spelled
 from evaladapt.data.building import stream_from_documents
@@ -45,7 +45,7 @@ def run(
     memory: int | None = None,
     boundaries: Boundaries = "paid",
     audit: Level = "sample",
-    inline: Literal[False, True] = False,
+    inline: bool = False,
     base: bool = True,
     prove: bool = False,
     allow_noncausal: bool = False,

@@ -91,7 +91,7 @@ def test_figures_are_those_that_compare_prints(capsys, report, tiny_artifact, te
         )
         == 0
     )
-    (record,) = json.loads(capsys.readouterr().out)
+    _, record = json.loads(capsys.readouterr().out)["records"]
     found = next(one for one in report.results if one.plugins == "bias,hedge")
     assert found == Result.of(record)
 

@@ -117,7 +117,8 @@ def test_the_command_prints_and_writes_once(tiny_artifact, text_file, tmp_path, 
     assert two["environment"]["processes"] == 2
     assert two["bpb"] == pytest.approx(one["bpb"], abs=1e-6)
     assert two["adapted"]["scalars"] == one["adapted"]["scalars"]
-    assert {path.name for path in (tmp_path / "two").iterdir()} == {"record.json", "base.ledger", "adapted.ledger"}
+    written = {path.name for path in (tmp_path / "two").iterdir()}
+    assert written == {"record.json", "text.npz", "base.ledger", "adapted.ledger"}
     assert two["verdict"] == "UNCHECKED"
     assert "split over 2 players" in two["checked"]["unchecked_because"]
 

@@ -93,7 +93,7 @@ class Inputs:
         load_preset(self._written(self._changed(self._any(self._presets))), vocab_size=300)
 
     def configuration(self) -> None:
-        read_config(self._written(self._changed(CONFIGURATION)), (), [])
+        read_config(self._written(self._changed(CONFIGURATION)), "", [])
 
     def metrics(self) -> None:
         (self._scratch / "metrics.jsonl").write_bytes(self._changed(self._metrics) + b"\n")

@@ -112,20 +112,18 @@ def page(results):
 
 
 def _counts(results):
-    """How many of each outcome; what leaks seldom is told by draws."""
-    kinds = Counter(_kind(one, results) for one in CHEATS)
+    """How many of each outcome; what leaks at a share of the targets is told by draws."""
+    kinds = Counter(_kind(one, results) for one in CHEATS if one.share is None or one.alias not in results)
     seldom = [outcome_of(one, results[one.alias])[0].removeprefix("convicted ") for one in CHEATS
               if one.share is not None and one.alias in results]  # fmt: skip
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    told = f" ({', '.join(seldom)} draws of looks)" if seldom else ""
-    return f"{len(CHEATS)} cheats: {counts}{told}."
+    told = f", {len(seldom)} leak at a share of targets, convicted in {', '.join(seldom)} draws of looks"
+    return f"{len(CHEATS)} cheats: {counts}{told if seldom else ''}."
 
 
 def _kind(cheat, results):
     if cheat.alias not in results:
         return "not measured"
-    if cheat.share is not None:
-        return "leak seldom and are convicted in part of the draws"
     what = outcome_of(cheat, results[cheat.alias])[0]
     if "ECHO: fail" in what:
         return "convicted by ECHO"

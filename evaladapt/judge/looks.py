@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 FEWEST, USUAL = 20, 118
-SHARE_OF_TIME = 0.12
-"""Of both passes: with the starts, about a tenth of what a run takes."""
+SHARE_OF_TIME = 0.1
+"""Of both passes."""
 EXPECTED_GAIN = 0.05
 """Of the base's bits: what a composition is first assumed to save, when looks by gain are spread."""
 

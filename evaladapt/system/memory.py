@@ -15,9 +15,7 @@ class FreedMemory:
     def __init__(self) -> None:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
-    def give_back(self) -> bool:
-        """Whether that was possible: with GNU's library it is."""
-        if self._trim is None:
-            return False
-        self._trim(0)
-        return True
+    def give_back(self) -> None:
+        """Where it is GNU's library; another one keeps it."""
+        if self._trim is not None:
+            self._trim(0)

@@ -47,19 +47,6 @@ def server():
     server.close()
 
 
-@pytest.fixture
-def start(server, tmp_path):
-    started = []
-
-    def call(code, keep=()):
-        started.append(server.start(keep, tmp_path, [code]))
-        return started[-1]
-
-    yield call
-    for child in started:
-        child.end()
-
-
 def lives(pid):
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"

@@ -33,19 +33,6 @@ def server():
     server.close()
 
 
-@pytest.fixture
-def start(server, tmp_path):
-    started = []
-
-    def call(code):
-        started.append(server.start((), tmp_path, [code]))
-        return started[-1]
-
-    yield call
-    for child in started:
-        child.end()
-
-
 def test_children_share_what_was_imported_and_nothing_that_came_later(start):
     counts = "import builtins; builtins.seen = getattr(builtins, 'seen', 0) + 1; print(builtins.seen)"
     assert [start(counts).output.read() for _ in range(2)] == [b"1\n", b"1\n"]

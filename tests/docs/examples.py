@@ -1,6 +1,6 @@
 """The code of a page, and how a test runs it: a reader sees the blocks, and their classes say what is left out here.
 
-``.in-process``: in this process, because the seal is not the point; ``.step``: sealed, and target by target, so that nobody
+``.in-process``: without a seal, which is not the point there; ``.step``: sealed, and target by target, so that nobody
 need be asked; ``.elsewhere``: the same lines run on another page; ``.not-run``: needs what a test has not, or takes too
 long; ``.included``: a file.
 """

@@ -26,6 +26,7 @@ BELOW["engine"] = {"errors", "system", "data", "model", "artifact", "contract"}
 BELOW["judge"] = {*BELOW["engine"], "engine"}
 BELOW["codec"] = BELOW["audit"] = {*BELOW["judge"], "judge"}
 BELOW["results"] = {*BELOW["audit"], "audit", "codec"}
+BELOW["lm_eval"] = {*BELOW["results"], "results"}
 BELOW["testing"] = {*BELOW["audit"], "audit"}
 BELOW["bench"] = {*BELOW["audit"], *BELOW["train"], "audit", "codec", "train", "testing", "calibration"}
 BELOW["cli"] = {*BELOW["bench"], "bench", "results"}

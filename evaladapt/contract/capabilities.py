@@ -46,6 +46,7 @@ class Capabilities:
         scope: how long its state lives. State of scope ``window`` belongs to one row of a batch;
             state of scope ``document`` or ``stream`` is shared by the rows, so it sees nothing past the frontier.
         peeks: it wants targets before they are scored. Such a run is never a score.
+        continues: for a plan, windows of it may continue the ones before them.
         breaks: for a strategy that peeks, the clauses it is known to break, for the record.
         legal_relative: for a strategy that peeks, the strategy a user should take instead.
     """
@@ -55,6 +56,7 @@ class Capabilities:
     writes_weights: bool = False
     scope: Scope = "window"
     peeks: bool = False
+    continues: bool = False
     breaks: tuple[str, ...] = ()
     legal_relative: str | None = None
 
@@ -70,6 +72,8 @@ class Capabilities:
             found.append("writes_weights needs stage=Stage.WEIGHTS")
         if self.stage == Stage.PLAN and self.reads - {"vocabulary"}:
             found.append("a plan is made before anything is predicted, so there is nothing to read")
+        if self.continues and self.stage != Stage.PLAN:
+            found.append("continues is said by a plan, whose windows read on")
         if self.stage == Stage.WEIGHTS and self.scope == "window":
             found.append("weights are shared by all rows of a batch, so the scope is document or stream")
         if self.stage == Stage.WEIGHTS and self.reads & OF_THE_PAST:

@@ -77,11 +77,18 @@ class RunInfo:
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """One row: the model reads ``x_start … x_{score_to-2}`` and scores the targets ``[score_from, score_to)``."""
+    """One row: the model reads ``x_start … x_{score_to-2}`` and scores the targets ``[score_from, score_to)``.
+
+    A window that ``continues`` is not read from its start: the model reads on from the window before, with keys, values
+    and states of what was read then, by the weights of then. Of the row's first ``sinks`` columns it keeps those of the
+    window that was last read from its start.
+    """
 
     start: int
     score_from: int
     score_to: int
+    continues: bool = False
+    sinks: int = 0
 
     @property
     def length(self) -> int:

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from evaladapt.contract.views import Window
 from evaladapt.engine.parts import Mode, Part
-from evaladapt.model.backend import Backend, IncrementalBackend, TailBackend
+from evaladapt.engine.reading_on import ReadingOn
+from evaladapt.errors import UsageError
+from evaladapt.model.backend import Backend, ForgettingBackend, IncrementalBackend, TailBackend
 
 TOKENS_TOGETHER = 2048
 """On a CPU so many tokens are read at once, in whole rows: what lies between two layers then stays in its caches."""
@@ -80,8 +82,24 @@ class ContinuedRow:
         return next(iter(dict(self._model.named_parameters()).values())).dtype
 
 
-def forward_for(model: Backend, mode: Mode) -> Forward:
-    """The forward of a mode; step mode reads whole rows where a model cannot continue one."""
+def forward_for(model: Backend, mode: Mode, *, continues: bool = False) -> Forward:
+    """The forward of a mode; step mode reads whole rows where a model cannot continue one.
+
+    Args:
+        model: to read with.
+        mode: of the run.
+        continues: whether windows may continue one another.
+
+    Raises:
+        UsageError: they may, and the model cannot.
+    """
+    if continues:
+        if not isinstance(model, ForgettingBackend):
+            raise UsageError(
+                f"the plan's windows read on from one another, and {type(model).__name__} cannot let go of what it read"
+                " (forget of its backend); take the plan sliding"
+            )
+        return ReadingOn(model)
     if mode == "step" and isinstance(model, IncrementalBackend):
         return ContinuedRow(model)
     return WholeRows(model)

@@ -179,7 +179,7 @@ class Engine:
         """The batches of the run: the plan, checked to cover every target once, in groups of rows."""
         plan = self._strategies[0]
         windows = plan.call("plan", stream=self._keeper.info, model=self._model_info)
-        windows = covering(windows, self.text.shape.targets, plan.alias)
+        windows = covering(windows, self.text.shape.targets, plan.alias, continues=plan.capabilities.continues)
         breaks = self._keeper.info.document_starts if self._minds_documents() else ()
         if breaks:
             windows = cut_at_documents(windows, self._keeper.info)
@@ -211,9 +211,12 @@ class Engine:
         return any(one.capabilities.scope == "document" or one.implements("reset") for one in self._strategies)
 
     def _give_state(self) -> None:
-        """Give the state: nothing, unless every strategy that remembers something across batches can say what."""
+        """Give the state: nothing, unless all that is remembered across batches can be said.
+
+        The keys and values of a row that reads on cannot.
+        """
         remembering = [one for one in self._strategies if one.implements("observe") or _shares_state(one)]
-        if not all(one.implements("state") for one in remembering):
+        if self._strategies[0].capabilities.continues or not all(one.implements("state") for one in remembering):
             self._exchange.keep(b"")
             return
         with self.clock.phase("snapshot"):
@@ -257,6 +260,11 @@ class Engine:
     def _refuse_splitting(self, composition: Composition) -> None:
         """Several processes split the rows of a batch in block mode, and only where no row's state knows a target."""
         count = self._processes.count
+        if count > 1 and composition.plan.capabilities.continues:
+            raise UsageError(
+                f"windows of {composition.plan.alias} read on from one another, so {count} processes have nothing to"
+                " share; leave out torchrun"
+            )
         if count > 1 and self._settings.mode == "step":
             raise UsageError(
                 f"step mode predicts one target at a time, so {count} processes have nothing to share; leave out"
@@ -273,7 +281,8 @@ def predicts_without_trace(members: Sequence[Member]) -> bool:
     So it is where all that predicts lives as long as a window, and ``observe`` is told of nothing that is predicted.
     """
     return all(
-        not one.capabilities.reads & OF_PREDICTIONS
+        not one.capabilities.continues
+        and not one.capabilities.reads & OF_PREDICTIONS
         and (one.capabilities.scope == "window" or not set(one.type.hooks) & PREDICTING)
         for one in members
     )

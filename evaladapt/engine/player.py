@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from evaladapt.contract.composition import compose
 from evaladapt.engine.clerk import serve_tokenizer
 from evaladapt.engine.failure import pack_failure
 from evaladapt.engine.loop import Engine
@@ -64,6 +65,8 @@ def main(descriptors: list[int], _words: list[str]) -> int:
 def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: memoryview) -> int:
     if recipe["tokenizer_only"]:
         return _serve(recipe, held, line, twins)
+    if recipe["trials"]:
+        return _try(recipe["trials"], held, line, twins)
     lines = Lines(line, twins, np.frombuffer(segment, dtype="<f4"), Pool(), FreedMemory())
     try:
         with _together(recipe) as processes:
@@ -86,6 +89,21 @@ def _serve(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire) -> int:
     except BaseException as error:
         line.send(Kind.FAILED, pack_failure(error))
     return 1
+
+
+def _try(compositions: list[dict[str, Any]], held: Seal, line: Wire, twins: Wire) -> int:
+    """Play no run: say whether compositions can be made."""
+    try:
+        held.and_then(_first_seal(twins, processes=1))
+        for one in compositions:
+            compose(**one)
+        line.send(Kind.READY)
+        return 0
+    except WireError:
+        raise
+    except BaseException as error:
+        line.send(Kind.FAILED, pack_failure(error))
+        return 1
 
 
 def _first_seal(twins: Wire, processes: int) -> Seal:

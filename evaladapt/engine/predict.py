@@ -57,7 +57,8 @@ class Predictor:
         memory: int | None = None,
     ) -> None:
         self._model = model
-        self._live, self._frozen = forward_for(model, mode), forward_for(model, mode)
+        continues = any(one.capabilities.continues for one in strategies)
+        self._live, self._frozen = (forward_for(model, mode, continues=continues) for _ in range(2))
         self._weights = weights
         self._keeper = keeper
         self._clock = clock

@@ -60,7 +60,7 @@ class Rows(IntEnum):
     """What else of its batch a target's prediction needs, by what the strategies declare.
 
     ``ALONE``: its own row. ``FIRST``: the batch's first row too, whose past state shared by the rows is fitted on.
-    ``BEFORE``: all rows up to its own, because a strategy folds over the batch.
+    ``BEFORE``: all rows up to its own, because a strategy folds over the batch, or rows continue one another.
     """
 
     ALONE, FIRST, BEFORE = range(3)

@@ -223,6 +223,8 @@ def _compute_once(opened: OpenedModel) -> None:
 
 def _rows_needed(composition: Composition) -> Rows:
     """What a target's prediction needs of its batch; a stranger may declare what it likes, a twin then says less."""
+    if composition.plan.capabilities.continues:
+        return Rows.BEFORE
     reads = [(one.capabilities.scope, set(one.capabilities.reads)) for one in composition.members]
     if any("trail" in wanted for _, wanted in reads):
         return Rows.BEFORE

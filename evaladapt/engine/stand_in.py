@@ -53,6 +53,9 @@ class StandIn(nn.Module):
         """States of the next tokens."""
         return self.hidden(tokens)
 
+    def forget(self, cache: None, columns: int, sinks: int) -> None:
+        """Nothing was remembered."""
+
     def weight_roles(self) -> dict[str, WeightRole]:
         """By their usual names."""
         return roles_from_names(name for name, _ in self.named_parameters())

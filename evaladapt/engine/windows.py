@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evaladapt.contract.mask import frontier
 from evaladapt.contract.views import StreamInfo, Window
@@ -18,6 +18,9 @@ PADDING_ALLOWED = 1.25
 
 MOST_TARGETS = 4096
 """A batch of several windows holds at most so many targets, whatever their number: all of them are bound at once."""
+
+UNREAD = -1
+"""Where the window before the first one starts."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,20 @@ class Batch:
         return self.windows[-1].score_to
 
 
-def covering(windows: Iterable[Window], targets: int, plan: str) -> Iterator[Window]:
+def covering(windows: Iterable[Window], targets: int, plan: str, *, continues: bool = False) -> Iterator[Window]:
     """Pass the windows on while they cover the targets 1 … N once each, in order.
 
+    Args:
+        windows: as they are planned.
+        targets: N.
+        plan: its name.
+        continues: whether it declared that windows may continue the ones before them.
+
     Raises:
-        ContractViolation: clause C4, at the first window that leaves a gap, repeats a target or has no prefix.
+        ContractViolation: clause C4, at the first window that leaves a gap, repeats a target or has no prefix, or that
+            continues what it cannot.
     """
-    due = 1
+    due, start = 1, UNREAD
     for window in windows:
         if window.score_from != due:
             wrong = "again" if window.score_from < due else f"although target {due} was not scored"
@@ -61,10 +71,19 @@ def covering(windows: Iterable[Window], targets: int, plan: str) -> Iterator[Win
             raise _broken_plan(plan, f"{window} is not of the form 0 <= start < score_from < score_to", due)
         if window.score_to > targets + 1:
             raise _broken_plan(plan, f"{window} reaches past the last target, {targets}", due)
-        due = window.score_to
+        if window.continues and not continues:
+            raise _broken_plan(plan, f"{window} continues another; the plan does not declare continues=True", due)
+        if window.continues and not _can_continue(window, start):
+            raise _broken_plan(plan, f"{window} cannot read on from a window that starts at {start}", due)
+        due, start = window.score_to, window.start
         yield window
     if due != targets + 1:
         raise _broken_plan(plan, f"it ends after target {due - 1} of {targets}", due)
+
+
+def _can_continue(window: Window, start: int) -> bool:
+    """Whether a window reads no further back than the one before, which starts at ``start``, and keeps its sinks."""
+    return UNREAD < start <= window.start and (window.start == start or 0 <= window.sinks <= window.past)
 
 
 def cut_at_documents(windows: Iterable[Window], stream: StreamInfo) -> Iterator[Window]:
@@ -77,9 +96,9 @@ def cut_at_documents(windows: Iterable[Window], stream: StreamInfo) -> Iterator[
         score_from = window.score_from
         first, last = bisect_left(starts, score_from), bisect_right(starts, window.score_to - 2)
         for bos in starts[first:last]:
-            yield Window(window.start, score_from, bos + 1)
+            yield replace(window, score_from=score_from, score_to=bos + 1)
             score_from = bos + 1
-        yield Window(window.start, score_from, window.score_to)
+        yield replace(window, score_from=score_from)
 
 
 def batches(

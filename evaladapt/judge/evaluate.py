@@ -16,7 +16,7 @@ from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.protocol import Rows
 from evaladapt.errors import ContractViolation
-from evaladapt.judge.charging import Charging, Progress, Rules
+from evaladapt.judge.charging import Charging, Progress, Rules, TargetCoder
 from evaladapt.judge.clerk import clerk_for
 from evaladapt.judge.looks import Draw, Looks
 from evaladapt.judge.outcome import Outcome
@@ -60,15 +60,23 @@ def evaluate(
 
 
 def evaluated(
-    request: Request, progress: ProgressOf | None = None, *, base: Outcome | None = None, draw: Draw | None = None
+    request: Request,
+    progress: ProgressOf | None = None,
+    *,
+    base: Outcome | None = None,
+    draw: Draw | None = None,
+    coder: TargetCoder | None = None,
 ) -> Evaluated:
-    """As :func:`evaluate`, with what every target and document was charged."""
+    """As :func:`evaluate`, with what every target and document was charged.
+
+    ``coder`` is handed what the composition predicted, target by target, once it is charged.
+    """
     if request.inline or request.opened is not None:
         from evaladapt.judge.inlined import evaluated_inline
 
-        return evaluated_inline(request, progress, base)
+        return evaluated_inline(request, progress, base, coder)
     with ExitStack() as stack:
-        return _Evaluation(request, stack, progress, draw or np.random.default_rng()).carried_out(base)
+        return _Evaluation(request, stack, progress, draw or np.random.default_rng(), coder).carried_out(base)
 
 
 def score_base(request: Request, progress: ProgressOf | None = None) -> Outcome:
@@ -88,8 +96,16 @@ def score_base(request: Request, progress: ProgressOf | None = None) -> Outcome:
 class _Evaluation:
     """The players of one request, and what becomes known on the way."""
 
-    def __init__(self, request: Request, stack: ExitStack, progress: ProgressOf | None, draw: Draw) -> None:
+    def __init__(
+        self,
+        request: Request,
+        stack: ExitStack,
+        progress: ProgressOf | None,
+        draw: Draw,
+        coder: TargetCoder | None = None,
+    ) -> None:
         self._request, self._stack, self._progress, self._draw = request, stack, progress, draw
+        self._coder = coder
 
     def carried_out(self, base: Outcome | None) -> Evaluated:
         """Both passes."""
@@ -139,7 +155,9 @@ class _Evaluation:
                 say=request.say,
             )
             self._stack.callback(journal.file.close)
-        charging = Charging(stream, rules, journal=journal, progress=self._progress(name) if self._progress else None)
+        coder = self._coder if name == ADAPTED else None
+        progress = self._progress(name) if self._progress else None
+        charging = Charging(stream, rules, coder=coder, journal=journal, progress=progress)
         twins = None
         if looks and _can_be_asked(request, seat):
             aliases = tuple(str(one["alias"]) for one in ready["composition"])

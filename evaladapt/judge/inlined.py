@@ -11,7 +11,7 @@ from typing import Any
 from evaladapt.contract.composition import Composition
 from evaladapt.engine.setup import Setup
 from evaladapt.errors import ContractViolation
-from evaladapt.judge.charging import Progress
+from evaladapt.judge.charging import Progress, TargetCoder
 from evaladapt.judge.evaluate import ADAPTED, BASE, Evaluated
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
@@ -24,7 +24,10 @@ WHY = "run inside one process (--inline), where a strategy can reach the text"
 
 
 def evaluated_inline(
-    request: Request, progress: Callable[[str], Progress] | None = None, base: Outcome | None = None
+    request: Request,
+    progress: Callable[[str], Progress] | None = None,
+    base: Outcome | None = None,
+    coder: TargetCoder | None = None,
 ) -> Evaluated:
     """As :func:`evaladapt.judge.evaluate.evaluated`, without players."""
     here = _Here(request, progress)
@@ -36,7 +39,7 @@ def evaluated_inline(
             base = None
         elif base is None and request.with_base:
             base = here.play(BASE, composition.base())
-        outcome = here.play(ADAPTED, composition)
+        outcome = here.play(ADAPTED, composition, coder)
     except ContractViolation as violation:
         return Evaluated(broken_record(request, ready, stream, violation, base, checked), stream, base, None)
     record = finished_record(request, ready, stream, outcome, base, checked)
@@ -57,7 +60,7 @@ class _Here:
         self.stream = request.open_text(self.setup.opened.tokenizer)
         self._request, self._progress = request, progress
 
-    def play(self, name: str, composition: Composition) -> Outcome:
+    def play(self, name: str, composition: Composition, coder: TargetCoder | None = None) -> Outcome:
         """One pass."""
         request, setup = self._request, self.setup
         journal = None
@@ -70,6 +73,6 @@ class _Here:
         with closing(journal.file) if journal else nullcontext():
             return InlineRun(
                 setup.opened.backend, self.stream, composition, setup.settings, boundaries=request.boundaries,
-                journal=journal, progress=self._progress(name) if self._progress else None,
+                coder=coder, journal=journal, progress=self._progress(name) if self._progress else None,
                 vocabulary=setup.vocabulary,
             ).run()  # fmt: skip

@@ -29,6 +29,15 @@ SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld
           "/sys/devices/system", "/dev/null", "/dev/urandom", "/dev/random")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A composition that is made and thrown away."""
+
+    names: tuple[str, ...]
+    options: Mapping[str, Mapping[str, object]]
+    allow_noncausal: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What a player is to open and compose.
@@ -43,6 +52,7 @@ class Recipe:
         processes: how many players compute it together, one for each that ``torchrun`` started.
         allow_read: further files and folders that strategies may read while they are loaded.
         tokenizer_only: open the model's tokenizer, and encode texts with it.
+        trials: open no model; make these compositions, and say whether that can be done.
     """
 
     model: str
@@ -58,6 +68,7 @@ class Recipe:
     processes: int = 1
     allow_read: tuple[Path, ...] = ()
     tokenizer_only: bool = False
+    trials: tuple[Trial, ...] = ()
 
     def to_json(self) -> bytes:
         """For the player."""

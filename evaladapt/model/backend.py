@@ -5,6 +5,7 @@
 * a torch module whose call gives ``head(hidden(tokens))``: without it, strategies that train weights are refused;
 * :class:`RoledBackend`: without it, strategies find weights by name only, and cannot ask for layers;
 * :class:`IncrementalBackend`: without it, step mode, encoding and decoding read every row from its start;
+* :class:`ForgettingBackend`: without it, plans whose windows read on (``stream``) are refused;
 * an attribute ``states_are_logits = True`` says that there are no states to show (``hidden`` gives logits, ``head``
   hands them on): strategies that work on hidden states are refused.
 
@@ -101,6 +102,17 @@ class IncrementalBackend(Backend, Protocol):
 
         Equal to the last states of ``hidden`` over whole rows up to rounding, and bit for bit the same for the same
         sequence of calls.
+        """
+
+
+@runtime_checkable
+class ForgettingBackend(IncrementalBackend, Protocol):
+    """A model whose cache can let go of what is far back, so that one row goes on through a whole text."""
+
+    def forget(self, cache: Any, columns: int, sinks: int) -> None:
+        """Let go of ``columns`` columns of every row of ``cache`` after its first ``sinks``.
+
+        What follows takes their places, positions included; what it was computed from stays in it.
         """
 
 

@@ -1,7 +1,8 @@
 """What is kept of the tokens read so far, so that a row can be continued without reading it again.
 
-``Transformer.extend`` fills it, the engine's step mode and with it the codec are the users. The buffers have their full
-length from the start, so two processes that make the same calls run the same kernels on the same shapes.
+``Transformer.extend`` fills it; the engine's step mode, with it the codec, and plans that read on are the users. The
+buffers have their full length from the start, so two processes that make the same calls run the same kernels on the
+same shapes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from evaladapt.model.config import ModelConfig
 from evaladapt.model.embedding import Previous
+from evaladapt.model.rope import RotaryTable, rotate
 
 
 @dataclass
@@ -30,6 +32,13 @@ class LayerCache:
         self.length = stop
         return self.keys[:, :, :stop], self.values[:, :, :stop]
 
+    def forget(self, columns: int, sinks: int, back: RotaryTable) -> None:
+        """Let go of ``columns`` columns after the first ``sinks``; ``back`` turns the keys that move up."""
+        first, stop = sinks + columns, self.length
+        self.length = stop - columns
+        self.keys[:, :, sinks : self.length] = rotate(self.keys[:, :, first:stop], back)
+        self.values[:, :, sinks : self.length] = self.values[:, :, first:stop].clone()
+
 
 @dataclass
 class Cache:
@@ -45,8 +54,18 @@ class Cache:
 
     @property
     def length(self) -> int:
-        """Tokens read so far."""
+        """Columns that are held: the tokens read so far, without those that were let go of."""
         return self.places[0].length
+
+    def forget(self, columns: int, sinks: int, angles: RotaryTable) -> None:
+        """Let go of ``columns`` columns after the first ``sinks``, and move what follows up.
+
+        ``angles`` holds the one position ``columns``: rotary keys depend on it as on a clock's hand, so turning them
+        back by as much puts them where they would be, had the row begun so much later.
+        """
+        back = RotaryTable(angles.cos, -angles.sin)
+        for place in self.places:
+            place.forget(columns, sinks, back)
 
 
 def empty_cache(config: ModelConfig, rows: int, width: int, like: Tensor) -> Cache:

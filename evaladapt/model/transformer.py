@@ -88,6 +88,11 @@ class Transformer(nn.Module):
         table = self._positions(stop, tokens.device)
         return self._states(tokens, RotaryTable(table.cos[start:], table.sin[start:]), cache)
 
+    def forget(self, cache: Cache, columns: int, sinks: int) -> None:
+        """Let go of ``columns`` columns of ``cache`` after its first ``sinks``; what follows takes their places."""
+        table = self._positions(columns + 1, self.embedding.device)
+        cache.forget(columns, sinks, RotaryTable(table.cos[columns:], table.sin[columns:]))
+
     def head(self, hidden: Tensor) -> Tensor:
         """Logits ``[B, S, V]`` in ``(-softcap, softcap)``: ``c tanh(z / c)``."""
         cap = self.config.logit_softcap

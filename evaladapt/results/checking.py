@@ -36,14 +36,14 @@ class Checked:
         return all(one.outcome != FAIL for one in self.checks)
 
 
-def check_folder(folder: Path) -> Checked:
-    """Hold a run's folder against itself."""
+def check_folder(folder: Path, model: Path | None = None) -> Checked:
+    """Hold a run's folder against itself, and the model against the file that was sent with it."""
     try:
         result = open_run(folder)
         numbers = own_numbers(read_record(result_file(folder)))
     except EvaladaptError as error:
         return Checked(folder, (Check("folder", FAIL, str(error)),), None)
-    others = (_coverage(result), _sums(result), _artifact(result), _sizes(result), _verdict(result))
+    others = (_coverage(result), _sums(result), _artifact(result, model), _sizes(result), _verdict(result))
     return Checked(folder, (numbers, *others), result)
 
 
@@ -93,9 +93,9 @@ def _sums(result: Result) -> Check:
     return Check("ledger", PASS, f"sums to {nats:.3f} nats, {record.adapted.bits_per_byte:.6f} bits per byte")
 
 
-def _artifact(result: Result) -> Check:
+def _artifact(result: Result, sent: Path | None) -> Check:
     used = result.record.artifact
-    path = Path(used.path)
+    path = sent or Path(used.path)
     if not path.is_file():
         return Check("artifact", ELSEWHERE, f"{used.path} is not one file here; it was {used.bytes:,} bytes, sha256"
                      f" {used.sha256[:16]}")  # fmt: skip

@@ -125,6 +125,7 @@ def carry_out_grid(grid: Grid, folder: Path | None, resume: bool, progress: Prog
     if folder is None:
         place = Path(tempfile.mkdtemp(prefix="evaladapt-comparison-"))
         try:
+            grid.try_compositions(place)
             grid.manifest.save(place)
             grid.run(place, progress)
             comparison = open_comparison(place)
@@ -149,6 +150,7 @@ def _folder_for(grid: Grid, folder: Path, resume: bool) -> Iterator[None]:
             if not resume:
                 raise UsageError(f"{folder} holds a comparison already. Continue it: --resume; or take another --out")
             grid.manifest.refuse_other(read_manifest(folder), folder)
+        grid.try_compositions(folder)
         grid.manifest.save(folder)
         yield
 

@@ -19,6 +19,7 @@ from evaladapt.judge.folder import RECORD
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.record import write_record
 from evaladapt.judge.request import Composed, Request
+from evaladapt.judge.trial import try_compositions
 from evaladapt.results.carrying_out import carry_out
 from evaladapt.results.manifest import Manifest, Place
 from evaladapt.results.models import Model
@@ -67,6 +68,24 @@ class Grid:
                 continue
             self._run_subject(subject, cells, folder, progress)
 
+    def try_compositions(self, folder: Path) -> None:
+        """Make every composition that has a cell to run in ``folder``, and throw it away.
+
+        Raises:
+            UsageError, PluginError: one cannot be made; it is told before the first run, and not when it is its turn.
+        """
+        left = [one for one in self.manifest.places() if not (folder / one.name / RECORD).exists()]
+        distinct = {one.composition: self._composed(one) for one in left}
+        subject = self.subjects[0]
+        with subject.model.opened() as opened:
+            try_compositions(replace(subject.request, opened=opened), list(distinct.values()))
+
+    def _composed(self, cell: Place) -> Composed:
+        if cell.composition is None:
+            return Composed(names=(self.manifest.plan,), options=self.plan_options)
+        variant = self.variants[cell.composition]
+        return Composed(names=variant.names, options=variant.options, allow_noncausal=self.allow_noncausal)
+
     def _run_subject(self, subject: Subject, cells: Sequence[Place], folder: Path, progress: ProgressOf | None) -> None:
         with subject.model.opened() as opened:
             request = replace(subject.request, opened=opened, open_text=_once(subject.request.open_text))
@@ -80,13 +99,8 @@ class Grid:
                     base = _outcome(open_run(place))
 
     def _run_cell(self, request: Request, cell: Place, base: Outcome | None, progress: ProgressOf | None) -> None:
-        if cell.composition is None:
-            composed = Composed(names=(self.manifest.plan,), options=self.plan_options)
-        else:
-            variant = self.variants[cell.composition]
-            composed = Composed(names=variant.names, options=variant.options, allow_noncausal=self.allow_noncausal)
         settings = replace(request.settings, seed=self.manifest.seeds[cell.seed])
-        asked = replace(request, composed=composed, settings=settings, with_base=False)
+        asked = replace(request, composed=self._composed(cell), settings=settings, with_base=False)
         name = self.manifest.called(cell)
         done = carry_out(asked, _named(progress, name), base=base, keep_text=cell.is_base)
         assert request.folder is not None

@@ -15,11 +15,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from evaladapt.data.tokenizer import Tokenizer
-from evaladapt.data.tokenizers.trial import first_changed, trial_texts
 from evaladapt.errors import EvaladaptError
-from evaladapt.model.backend import Backend, CappedHeadBackend, IncrementalBackend, TailBackend, roles_of
+from evaladapt.model.backend import (
+    Backend,
+    CappedHeadBackend,
+    ForgettingBackend,
+    IncrementalBackend,
+    TailBackend,
+    roles_of,
+)
 from evaladapt.model.families import open_model
 from evaladapt.model.roles import BIAS, EMBEDDING, HEAD, OTHER
+from evaladapt.testing.tokenizer_check import tokenizer_complaints, tokenizer_notes
 
 ROWS, LENGTH = 3, 24
 CACHE_AGREES = 1e-4
@@ -65,11 +72,11 @@ def check_model(
         opened = open_model(model, torch.device("cpu"))
         return check_model(opened.backend, opened.tokenizer, seed=seed, length=length)
     complaints = list(_sizes(model)) or _complaints_of_runs(model, seed, length)
-    complaints += list(_tokenizer_complaints(model, tokenizer)) if tokenizer is not None else []
+    complaints += list(tokenizer_complaints(model, tokenizer)) if tokenizer is not None else []
     if complaints:
         said = "\n".join(f"- {one}" for one in complaints)
         raise ModelFailsCheck(f"{type(model).__name__} cannot be relied on:\n{said}\n{WHERE}.")
-    return CheckedModel(tuple(_lacks(model)), tuple(_notes(tokenizer)))
+    return CheckedModel(tuple(_lacks(model)), tuple(tokenizer_notes(tokenizer)))
 
 
 def _complaints_of_runs(model: Backend, seed: int, length: int) -> list[str]:
@@ -79,7 +86,7 @@ def _complaints_of_runs(model: Backend, seed: int, length: int) -> list[str]:
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device)
     complaints: list[str] = []
     checks: tuple[Callable[[Backend, Tensor], Complaints], ...] = (
-        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _tail, _capped, _cache, _roles, _gradients,
+        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _tail, _capped, _cache, _forgets, _roles, _gradients,
     )  # fmt: skip
     for check in checks:
         try:
@@ -199,6 +206,25 @@ def _continued(model: IncrementalBackend, tokens: Tensor) -> Tensor:
     return torch.cat([model.extend(piece, cache) for piece in pieces if piece.shape[1]], dim=1)
 
 
+@torch.no_grad()
+def _forgets(model: Backend, tokens: Tensor) -> Complaints:
+    if not isinstance(model, ForgettingBackend) or tokens.shape[1] < 6:
+        return
+    half = tokens.shape[1] // 2
+    at_once, in_steps = _read_on(model, tokens, [half]), _read_on(model, tokens, [1, half - 1])
+    if _apart(at_once, in_steps) > CACHE_AGREES:
+        yield "forgetting columns one after the other gives other states than forgetting them at once"
+
+
+def _read_on(model: ForgettingBackend, tokens: Tensor, forget: list[int]) -> Tensor:
+    """States of the first tokens read again in a full cache that has forgotten some after its first two."""
+    cache = model.start_cache(*tokens.shape)
+    model.extend(tokens, cache)
+    for columns in forget:
+        model.forget(cache, columns, 2)
+    return model.extend(tokens[:, : sum(forget)], cache)
+
+
 def _roles(model: Backend, tokens: Tensor) -> Complaints:
     roles, weights = roles_of(model), dict(model.named_parameters())
     if not roles:
@@ -231,25 +257,6 @@ def _gradients(model: Backend, tokens: Tensor) -> Complaints:
             yield f"the gradient of {name} is zero everywhere"
 
 
-def _tokenizer_complaints(model: Backend, tokenizer: Tokenizer) -> Complaints:
-    if tokenizer.vocab_size != model.vocab_size or len(tokenizer.piece_bytes) != tokenizer.vocab_size:
-        yield (
-            f"the model has {model.vocab_size} ids, the tokenizer says {tokenizer.vocab_size} and has the bytes of"
-            f" {len(tokenizer.piece_bytes)}"
-        )
-        return
-    if not 0 <= tokenizer.bos_id < tokenizer.vocab_size or tokenizer.piece_bytes[tokenizer.bos_id]:
-        yield f"the id {tokenizer.bos_id}, which opens a document, is out of range or stands for bytes"
-    for text in trial_texts(tokenizer):
-        ids = tokenizer.encode(text)
-        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < tokenizer.vocab_size:
-            yield f"the tokenizer gives ids out of range for {text[:40]!r}"
-            return
-        if tokenizer.bos_id in ids:
-            yield f"the text {text[:40]!r} becomes the id that opens a document"
-            return
-
-
 def _lacks(model: Backend) -> Iterator[str]:
     if not isinstance(model, nn.Module):
         yield "it is no torch module: strategies that train weights cannot use it"
@@ -267,11 +274,6 @@ def _without_role(model: Backend) -> list[str]:
     matrices = [name for name, weight in weights.items() if weight.ndim == 2 and min(weight.shape) > 2]
     return [name for name in matrices if name in roles and roles[name].roles == (OTHER,)
             and roles[name].layer is not None]  # fmt: skip
-
-
-def _notes(tokenizer: Tokenizer | None) -> Iterator[str]:
-    if tokenizer is not None and not tokenizer.lossless:
-        yield f"the tokenizer does not keep every text: {(first_changed(tokenizer) or '')[:40]!r} comes back changed"
 
 
 def _apart(one: Tensor, other: Tensor) -> float:

@@ -154,6 +154,10 @@ class GolfModel(nn.Module):
         """States ``[B, S, D]`` of ``tokens [B, S]`` that continue the rows of ``cache``."""
         return self._states(tokens, cache)
 
+    def forget(self, cache: Cache, columns: int, sinks: int) -> None:
+        """Let go of ``columns`` columns of ``cache`` after its first ``sinks``; what follows takes their places."""
+        cache.forget(columns, sinks, self._positions(columns, columns + 1, self.tok_emb.weight.device))
+
     def weight_roles(self) -> dict[str, WeightRole]:
         """By the names of the checkpoint; scales and mixes have none."""
         tied = "tok_emb.weight" if self.shape.tied else None

@@ -53,11 +53,11 @@ class Sliding:
                 f" Choose at most {context}: -o sliding.stride={context}"
             )
         if self._options.documents == "continuous":
-            return _slide(0, stream.targets, context, stride)
-        return _slide_documents(stream, context, stride)
+            return slide(0, stream.targets, context, stride)
+        return slide_documents(stream, context, stride)
 
 
-def _slide(first: int, last: int, context: int, stride: int) -> Iterator[Window]:
+def slide(first: int, last: int, context: int, stride: int) -> Iterator[Window]:
     """Windows that score the targets ``first + 1 … last`` and read nothing before ``first``."""
     score_from, nominal_end = first + 1, first + 1 + context
     while score_from <= last:
@@ -66,8 +66,8 @@ def _slide(first: int, last: int, context: int, stride: int) -> Iterator[Window]
         score_from, nominal_end = score_to, nominal_end + stride
 
 
-def _slide_documents(stream: StreamInfo, context: int, stride: int) -> Iterator[Window]:
+def slide_documents(stream: StreamInfo, context: int, stride: int) -> Iterator[Window]:
     """Every document by itself; the BOS after a document is its last target."""
     ends = (*stream.document_starts[1:], stream.targets)
     for first, last in zip(stream.document_starts, ends, strict=True):
-        yield from _slide(first, last, context, stride)
+        yield from slide(first, last, context, stride)

@@ -40,6 +40,14 @@ def test_every_composition_is_held_against_one_base(compare, capsys, tiny_artifa
     assert single["adapted"]["ledger_sha256"] == records[0]["adapted"]["ledger_sha256"]
 
 
+@pytest.mark.parametrize("inline", [[], ["--inline"]], ids=["sealed", "inline"])
+def test_what_cannot_be_composed_is_refused_before_anything_is_run(compare, tmp_path, inline):
+    code, out, err = compare("--plugins", "ngram", "--plugins", "ttt[lr=0.004]", "--sweep", "ttt.epoch=1,2", *inline)
+    assert (code, out) == (2, "")
+    assert "strategy 'ttt' has no option 'epoch'. Did you mean 'epochs'?" in err
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_sweeps_seeds_and_texts_make_a_grid_that_python_reads(compare, capsys, text_file, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("Another text, of which there is less.")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +90,30 @@ def test_a_plan_that_does_not_cover_exactly_once_breaks_c4(windows, said):
     with pytest.raises(ContractViolation, match=said) as caught:
         list(covering(windows, 8, "odd"))
     assert caught.value.clause == "C4"
+
+
+READS_ON = Window(0, 5, 9, continues=True)
+
+
+@pytest.mark.parametrize(
+    ("windows", "declared", "said"),
+    [
+        ([Window(0, 1, 5), READS_ON], False, "does not declare continues=True"),
+        ([Window(0, 1, 9, continues=True)], True, "cannot read on from a window that starts at -1"),
+        ([Window(0, 1, 3), Window(2, 3, 5), replace(READS_ON, start=1)], True, "that starts at 2"),
+        ([Window(0, 1, 5), replace(READS_ON, start=2, sinks=3)], True, "that starts at 0"),
+    ],
+)
+def test_a_window_that_continues_what_it_cannot_breaks_c4(windows, declared, said):
+    with pytest.raises(ContractViolation, match=said) as caught:
+        list(covering(windows, 8, "odd", continues=declared))
+    assert caught.value.clause == "C4"
+
+
+def test_a_window_that_continues_passes_and_so_do_its_pieces():
+    windows = list(covering([Window(0, 1, 5), replace(READS_ON, start=2, sinks=2)], 8, "on", continues=True))
+    cut = list(cut_at_documents(windows, StreamInfo(8, (0, 6), bos_id=1)))
+    assert cut[1:] == [replace(windows[1], score_to=7), replace(windows[1], score_from=7)]
 
 
 @given(plans(), streams(), st.integers(1, 5))

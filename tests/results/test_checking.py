@@ -6,19 +6,14 @@ from pathlib import Path
 
 import pytest
 
-import evaladapt as ea
 from evaladapt.cli.main import invoke
 from evaladapt.codec.verify import FAIL, PASS
 from evaladapt.results.checking import check_folder, check_together
 
-DOCUMENTS = ["The cat sat on the mat, and the cat sat on the mat again. " * 4, "A dog ran home. " * 9]
 
-
-@pytest.fixture(scope="module")
-def sent(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sent") / "run"
-    ea.run("micro", DOCUMENTS, plugins="ngram", folder=folder)
-    return folder
+@pytest.fixture
+def sent(runs):
+    return runs / "run0"
 
 
 @pytest.fixture
@@ -50,7 +45,7 @@ def test_an_honest_folder_holds(sent, capsys):
     ("path", "value", "check"),
     [
         (("bpb",), 0.5, "numbers"),
-        (("data", "documents"), 3, "coverage"),
+        (("data", "documents"), 9, "coverage"),
         (("adapted", "nats"), 1.0, "ledger"),
         (("difference", "bpb"), -1.5, "ledger"),
         (("artifact", "bytes"), 99, "artifact"),

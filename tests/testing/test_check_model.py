@@ -64,11 +64,18 @@ def detached(self, tokens):
     return Transformer.forward(self, tokens).detach()
 
 
+def leaves_places(self, cache, columns, sinks):
+    for place in cache.places:
+        place.keys[:, :, sinks : place.length - columns] = place.keys[:, :, sinks + columns : place.length].clone()
+        place.length -= columns + (columns == 1)
+
+
 CASES = {
     "states before position": {"hidden": looks_ahead},
     "rows are not independent": {"hidden": looks_aside},
     "the second time": {"hidden": drops_out},
     "states continued from the cache differ": {"extend": forgets},
+    "forgetting columns one after the other": {"forget": leaves_places},
     "hidden_from": {"hidden_from": lambda self, tokens, first: self.hidden(tokens)[:, first - 1 :]},
     "head is not head_cap": {"head_cap": property(lambda self: 7.0)},
     "weight_roles and named_parameters differ": {"weight_roles": one_role_less},

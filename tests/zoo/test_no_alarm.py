@@ -36,6 +36,7 @@ ODD_COMPOSITIONS = {
     "a solver that is ill-conditioned": (("slot-lbfgs",), {"slot-lbfgs": ILL}, {}),
     "the same, and 64 rows": (("slot-lbfgs",), {"slot-lbfgs": ILL}, {"batch": 64}),
     "a strong learning rate": (("ttt",), {"ttt": {"chunk": 16, "lr": 0.5}}, {}),
+    "rows that read on": (("stream", "ttt", "hedge"), {"stream": {"stride": 4}}, {}),
     "a stage each": (("lora-ttt", "slot-hidden", "bias", "tilt", "ngram", "hedge"), {}, {}),
 }
 ODD_TEXTS = {
@@ -50,7 +51,7 @@ ODD_TEXTS = {
     "spaces": [" " * 500, "  x  " * 40],
     "two documents, the second longer": ["short", "long " * 600],
 }
-FEW = {"a solver that is ill-conditioned", "64 rows a batch", "one token", "tiny documents"}
+FEW = {"a solver that is ill-conditioned", "64 rows a batch", "rows that read on", "one token", "tiny documents"}
 
 
 def chosen(cases):
@@ -58,7 +59,8 @@ def chosen(cases):
 
 
 def played(artifact, path, names, options=None, *, longest=SHORT, seed=0, inline=False, **settings):
-    options = {**PLAIN, **{name: EARLY[name] for name in names if name in EARLY}, **(options or {})}
+    plain = {} if "stream" in names else PLAIN
+    options = {**plain, **{name: EARLY[name] for name in names if name in EARLY}, **(options or {})}
     return evaluate(
         Request(
             model=str(artifact),

@@ -132,11 +132,6 @@ def to_float16(weights: Float32) -> Float16:
     return weights.astype(np.float16)
 
 
-def squared_error(weights: Float32, quantized: QuantizedMatrix) -> float:
-    """Sum of squared differences."""
-    return float(np.square(weights - dequantize(quantized), dtype=np.float64).sum())
-
-
 def _exponent(largest_step: float) -> int:
     """The exponent that brings ``largest_step`` into ``[1, 2)``."""
     if not largest_step:

@@ -1,6 +1,10 @@
 """Fixtures that several rooms' tests share."""
 
+import os
 from pathlib import Path
+
+# Before torch reads it: every process of the suite, this one and those it starts, computes alike on every machine.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import hypothesis
 import pytest
@@ -19,9 +23,9 @@ TEXT = (
 ) * 4
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Tiny tensors gain nothing from threads, and two test processes would fight over them."""
+    """Whatever the test before has set: tiny tensors gain nothing from threads, and sums are cut by their number."""
     torch.set_num_threads(1)
 
 

@@ -10,6 +10,7 @@ Layout: ``artifacts/FORMAT.md``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,21 @@ from evaladapt.artifact.symbol_stream import PayloadFront, SymbolReader, Symbols
 
 LARGEST_SHIFT = 12
 
+NUMBERS_AT_ONCE = 1 << 20
+
 Vector = npt.NDArray[np.int64]
+Distances = npt.NDArray[np.int16]
+"""Of codes from what is expected: at most 254, on either side."""
+
+
+def rows_at_once(matrix: npt.NDArray[Any]) -> Iterator[slice]:
+    """The rows of a matrix, so many at a time that there are about a million numbers.
+
+    An embedding has tens of millions; whatever takes more for each than the codes themselves is made in such pieces.
+    """
+    step = max(1, NUMBERS_AT_ONCE // matrix.shape[1])
+    for start in range(0, matrix.shape[0], step):
+        yield slice(start, min(start + step, matrix.shape[0]))
 
 
 @dataclass(frozen=True)
@@ -51,15 +66,30 @@ class BellField:
 
     def levels(self) -> Bytes:
         """``[R, C]``, each below 128."""
-        return (self.row_levels[:, None] + self.column_levels[None, :]).astype(np.uint8)
+        return (self.row_levels.astype(np.int16)[:, None] + self.column_levels.astype(np.int16)).astype(np.uint8)
 
-    def means(self) -> npt.NDArray[np.int32] | None:
-        """Expected codes ``[R, C]``; None where all are 0."""
-        if not (self.row_factors.any() and self.column_factors.any()):
-            return None
-        products = self.row_factors[:, None].astype(np.int32) * self.column_factors.astype(np.int32)[None, :]
+    def means(self, rows: slice) -> npt.NDArray[np.int32]:
+        """Expected codes ``[r, C]`` of some rows."""
+        products = self.row_factors[rows, None].astype(np.int32) * self.column_factors.astype(np.int32)
+        return self._shifted(products)
+
+    def largest_mean(self) -> int:
+        """How far from 0 a code is expected at most; a product is largest where both factors are at an end."""
+        ends = [(vector.min(), vector.max()) for vector in (self.row_factors, self.column_factors)]
+        products = np.multiply.outer(*np.array(ends, np.int32))
+        return int(np.abs(self._shifted(products)).max())
+
+    def _shifted(self, products: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         result: npt.NDArray[np.int32] = (products + (1 << self.shift >> 1)) >> self.shift
         return result
+
+    def rest(self, codes: Codes) -> Distances:
+        """What is left of codes ``[R, C]`` without what is expected."""
+        rest = codes.astype(np.int16)
+        if self.largest_mean():
+            for rows in rows_at_once(rest):
+                rest[rows] -= self.means(rows).astype(np.int16)
+        return rest
 
     def side_bytes(self) -> float:
         """What the field takes in the payload, up to rounding."""
@@ -72,12 +102,11 @@ def encode(codes: Codes, largest: int, field: BellField) -> bytes:
     head = bytes([field.half_power, field.shift])
     for vector in field.vectors():
         head += _put_vector(vector, writer)
-    means = field.means()
-    rest = codes.astype(np.int32) if means is None else codes - means
-    reach = _reach(largest, means)
+    rest = field.rest(codes).ravel()
+    reach = largest + field.largest_mean()
     for level, members in _by_level(field.levels()):
         model = exact_model(bell_frequencies(level, field.half_power, reach))
-        writer.put(rest.ravel()[members] + reach, model)
+        writer.put(rest[members].astype(np.int32) + reach, model)
     return head + writer.to_bytes()
 
 
@@ -97,18 +126,22 @@ def decode(payload: bytes, shape: tuple[int, int], largest: int) -> Codes:
     vectors = [head.read(count, reader) for head, count in zip(heads, (rows, columns) * 2, strict=True)]
     field = BellField(half_power, vectors[0], vectors[1], vectors[2], vectors[3], shift)
     _check(field, largest)
-    means = field.means()
-    reach = _reach(largest, means)
-    rest = np.empty(rows * columns, np.int32)
+    reach = largest + field.largest_mean()
+    rest = np.empty(rows * columns, np.int16)
     for level, members in _by_level(field.levels()):
-        rest[members] = reader.take(len(members), exact_model(bell_frequencies(level, half_power, reach)))
+        rest[members] = reader.take(len(members), exact_model(bell_frequencies(level, half_power, reach))) - reach
     reader.finish()
-    codes = rest.reshape(shape) - reach
-    if means is not None:
-        codes += means
-        if (np.abs(codes) > largest).any():
-            raise DamagedArtifact("a code is outside the quantiser's range")
-    return codes.astype(np.int8)
+    return _codes(field, rest.reshape(shape), largest)
+
+
+def _codes(field: BellField, rest: Distances, largest: int) -> Codes:
+    """Undo :meth:`BellField.rest`, in place and then into bytes."""
+    if field.largest_mean():
+        for rows in rows_at_once(rest):
+            rest[rows] += field.means(rows).astype(np.int16)
+            if (np.abs(rest[rows]) > largest).any():
+                raise DamagedArtifact("a code is outside the quantiser's range")
+    return rest.astype(np.int8)
 
 
 def vector_bytes(vector: Vector) -> float:
@@ -125,23 +158,15 @@ def _check(field: BellField, largest: int) -> None:
     high = field.row_levels.max() + field.column_levels.max()
     if low < 0 or high >= LEVELS:
         raise DamagedArtifact(f"levels from {low} to {high} leave the range from 0 to {LEVELS - 1}")
-    means = field.means()
-    if means is not None and np.abs(means).max() > largest:
+    if field.largest_mean() > largest:
         raise DamagedArtifact("an expected code is outside the quantiser's range")
 
 
-def _reach(largest: int, means: npt.NDArray[np.int32] | None) -> int:
-    """Farthest a code can be from what is expected."""
-    return largest if means is None else largest + int(np.abs(means).max())
-
-
-def _by_level(levels: Bytes) -> list[tuple[int, npt.NDArray[np.intp]]]:
+def _by_level(levels: Bytes) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
     """Flat positions of each level that occurs, levels ascending, positions in row-major order."""
     flat = levels.ravel()
-    order = np.argsort(flat, kind="stable")
-    counts = np.bincount(flat, minlength=LEVELS)
-    stops = np.cumsum(counts)
-    return [(int(level), order[stops[level] - counts[level] : stops[level]]) for level in np.flatnonzero(counts)]
+    for level in np.flatnonzero(np.bincount(flat, minlength=LEVELS)):
+        yield int(level), np.flatnonzero(flat == level)
 
 
 def _put_vector(vector: Vector, writer: SymbolWriter) -> bytes:

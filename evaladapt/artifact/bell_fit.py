@@ -7,18 +7,18 @@ more bits than it costs to say so. ``coders`` is the caller.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from evaladapt.artifact.bell_coder import LARGEST_SHIFT, BellField, Vector
+from evaladapt.artifact.bell_coder import LARGEST_SHIFT, BellField, Distances, Vector, rows_at_once
 from evaladapt.artifact.bell_tables import HALF_POWERS, LEVELS, LEVELS_PER_OCTAVE, bell_costs, curve
 from evaladapt.artifact.quantize import Codes
 
 Floats = npt.NDArray[np.float64]
-Distances = npt.NDArray[np.int32]
 
 BALANCING_ROUNDS = 4
 SETTLING_ROUNDS = 2
@@ -59,8 +59,8 @@ def _flat(codes: Codes, half_power: int) -> BellField:
 def _fit_levels(codes: Codes, largest: int, field: BellField) -> FittedField:
     """Give a field with factors (or none) the levels that suit it: one for all, or one for each row and column."""
     rest, costs = _rest_and_costs(codes, largest, field)
-    powers = rest.astype(np.float64) ** (field.half_power / 2)
-    one, many = (_placed(field, *_levels_from(powers, field.half_power, balance=many)) for many in (False, True))
+    powers = _Powers(rest, field.half_power)
+    one, many = _placed(field, *powers.one_level()), _placed(field, *powers.balanced_levels())
     return min(_sized(one, rest, costs), _sized(many, rest, costs), key=_size)
 
 
@@ -78,25 +78,51 @@ def _settle(codes: Codes, largest: int, fitted: FittedField) -> FittedField:
 
 def _rest_and_costs(codes: Codes, largest: int, field: BellField) -> tuple[Distances, Floats]:
     """Distances of the codes from what is expected, and what each distance costs at each level."""
-    means = field.means()
-    if means is None:
-        return np.abs(codes.astype(np.int32)), bell_costs(field.half_power, largest)
-    return np.abs(codes - means), bell_costs(field.half_power, largest + int(np.abs(means).max()))
+    rest = field.rest(codes)
+    return np.abs(rest, out=rest), bell_costs(field.half_power, largest + field.largest_mean())
 
 
-def _levels_from(powers: Floats, half_power: int, *, balance: bool) -> tuple[Floats, Floats]:
-    """Row and column levels, not yet whole, whose sum gives every row and column its mean power."""
-    columns = np.zeros(powers.shape[1])
-    loudness = powers.mean(axis=1) if balance else powers.mean(keepdims=True)[0].repeat(len(powers))
-    for _ in range(BALANCING_ROUNDS if balance else 0):
-        # Rows that are nearly silent say little about columns, and what they say is mostly rounding.
-        weights = np.minimum(loudness, 1.0) / np.maximum(loudness, 1e-12)
-        relative = weights @ powers
-        relative /= max(float(np.median(relative)), 1e-12)
-        columns = LEVELS_PER_OCTAVE * 2 / half_power * np.log2(np.maximum(relative, 2.0**-20))
-        loudness = (powers / np.maximum(relative, 2.0**-20)).mean(axis=1)
-    rows = _level_of(loudness, half_power)
-    return rows, columns
+@dataclass(frozen=True)
+class _Powers:
+    """``|code| ** p`` of distances ``[R, C]``, never all at once."""
+
+    rest: Distances
+    half_power: int
+
+    def one_level(self) -> tuple[Floats, Floats]:
+        """Row levels, all alike and not yet whole, and column levels of 0, that give the whole its mean power."""
+        total = sum(float(powers.sum()) for _, powers in self._blocks())
+        loudness = np.full(self.rest.shape[0], total / self.rest.size)
+        return _level_of(loudness, self.half_power), np.zeros(self.rest.shape[1])
+
+    def balanced_levels(self) -> tuple[Floats, Floats]:
+        """Row and column levels, not yet whole, whose sum gives every row and column its mean power."""
+        columns = np.zeros(self.rest.shape[1])
+        loudness = self._row_means(np.ones(self.rest.shape[1]))
+        for _ in range(BALANCING_ROUNDS):
+            # Rows that are nearly silent say little about columns, and what they say is mostly rounding.
+            weights = np.minimum(loudness, 1.0) / np.maximum(loudness, 1e-12)
+            relative = self._column_sums(weights)
+            relative /= max(float(np.median(relative)), 1e-12)
+            columns = LEVELS_PER_OCTAVE * 2 / self.half_power * np.log2(np.maximum(relative, 2.0**-20))
+            loudness = self._row_means(np.maximum(relative, 2.0**-20))
+        return _level_of(loudness, self.half_power), columns
+
+    def _row_means(self, relative: Floats) -> Floats:
+        """[R], every column divided by how loud it is."""
+        return np.concatenate([(powers / relative).mean(axis=1) for _, powers in self._blocks()])
+
+    def _column_sums(self, weights: Floats) -> Floats:
+        """[C], every row times its weight."""
+        result = np.zeros(self.rest.shape[1])
+        for rows, powers in self._blocks():
+            result += weights[rows] @ powers
+        return result
+
+    def _blocks(self) -> Iterator[tuple[slice, Floats]]:
+        known = np.arange(int(self.rest.max()) + 1, dtype=np.float64) ** (self.half_power / 2)
+        for rows in rows_at_once(self.rest):
+            yield rows, known[self.rest[rows]]
 
 
 def _level_of(mean_power: Floats, half_power: int) -> Floats:
@@ -126,41 +152,45 @@ def _placed(field: BellField, rows: Floats, columns: Floats) -> BellField:
 
 
 def _sized(field: BellField, rest: Distances, costs: Floats) -> FittedField:
-    return FittedField(field, float(costs[field.levels(), rest].sum()) / 8 + field.side_bytes() + 4)
+    columns = field.column_levels
+    bits = sum(float(costs[field.row_levels[rows, None] + columns, rest[rows]].sum()) for rows in rows_at_once(rest))
+    return FittedField(field, bits / 8 + field.side_bytes() + 4)
 
 
 def _moved(levels: Vector, others: Vector, rest: Distances, costs: Floats) -> Vector:
     """Levels of ``rest``'s rows, each moved to the cheapest of its neighbours, the cost of saying so included."""
     counts = np.bincount(levels - levels.min() + STEPS[-1], minlength=np.ptp(levels) + 2 * STEPS[-1] + 1)
     naming = np.log2(counts.sum() + len(counts)) - np.log2(counts + 1)
-    prices = np.full((len(STEPS), len(levels)), np.inf)
+    prices = np.empty((len(STEPS), len(levels)))
     for index, step in enumerate(STEPS):
         moved = levels + step
         possible = (moved + others.min() >= 0) & (moved + others.max() < LEVELS)
-        sums = np.clip(moved[:, None] + others[None, :], 0, LEVELS - 1)
-        price = costs[sums, rest].sum(axis=1) + naming[moved - levels.min() + STEPS[-1]]
-        prices[index, possible] = price[possible]
+        for rows in rows_at_once(rest):
+            sums = np.clip(moved[rows, None] + others, 0, LEVELS - 1)
+            prices[index, rows] = costs[sums, rest[rows]].sum(axis=1)
+        prices[index] += naming[moved - levels.min() + STEPS[-1]]
+        prices[index, ~possible] = np.inf
     result: Vector = levels + np.array(STEPS)[prices.argmin(axis=0)]
     return result
 
 
 def _with_factors(codes: Codes, largest: int, field: BellField) -> list[BellField]:
     """Fields with factors for the rows that gain by them: rows that are all alike but for their size."""
-    values = codes.astype(np.float64)
-    shares = values / np.maximum(np.sqrt(np.square(values).sum(axis=1, keepdims=True)), 1e-9)
-    direction = _main_direction(shares, shares.mean(axis=0))
-    alike = np.square(shares @ direction) > ALIKE
+    rows = _Directions(codes)
+    direction = rows.main(rows.mean())
+    alike = np.square(rows.along(direction)) > ALIKE
     if not alike.any():
         return []
-    direction = _main_direction(shares[alike], direction)
-    saved = -0.5 * codes.shape[1] * np.log2(np.maximum(1.0 - np.square(shares @ direction), 2.0**-12))
+    direction = rows.main(direction, alike)
+    shares = rows.along(direction)
+    saved = -0.5 * codes.shape[1] * np.log2(np.maximum(1.0 - np.square(shares), 2.0**-12))
     peak = float(np.abs(direction).max())
-    along = np.clip(np.where(saved > BITS_PER_FACTOR, values @ direction, 0.0), *_ends((largest - 0.5) / peak))
+    along = np.clip(np.where(saved > BITS_PER_FACTOR, shares * rows.lengths, 0.0), *_ends((largest - 0.5) / peak))
     # Column factors either as fine as can be, or the codes of a typical row, which its equals then hit exactly.
     typical = float(np.median(along[along != 0])) if along.any() else 0.0
     units = {LARGEST_FACTOR / peak, min(abs(typical), LARGEST_FACTOR / peak)} - {0.0}
     fields = [_factored(field, along, direction, unit) for unit in sorted(units)]
-    return [one for one in fields if (means := one.means()) is not None and np.abs(means).max() <= largest]
+    return [one for one in fields if 0 < one.largest_mean() <= largest]
 
 
 def _factored(field: BellField, along: Floats, direction: Floats, unit: float) -> BellField:
@@ -176,10 +206,33 @@ def _ends(size: float) -> tuple[float, float]:
     return -size, size
 
 
-def _main_direction(rows: Floats, start: Floats) -> Floats:
-    """First right singular vector of ``rows``, by the power method."""
-    direction = start
-    for _ in range(POWER_ROUNDS):
-        direction = rows.T @ (rows @ direction)
-        direction = direction / (np.sqrt(np.square(direction).sum()) or 1.0)
-    return direction
+class _Directions:
+    """The rows of codes ``[R, C]``, each of length 1, never all at once."""
+
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
+        squares = [np.square(codes[rows], dtype=np.float64).sum(axis=1) for rows in rows_at_once(codes)]
+        self.lengths = np.maximum(np.sqrt(np.concatenate(squares)), 1e-9)
+
+    def mean(self) -> Floats:
+        """[C]."""
+        return sum((rows.sum(axis=0) for _, rows in self._blocks()), np.zeros(self._codes.shape[1])) / len(self._codes)
+
+    def along(self, direction: Floats) -> Floats:
+        """[R], how much of every row points along a direction of length 1."""
+        return np.concatenate([rows @ direction for _, rows in self._blocks()])
+
+    def main(self, start: Floats, chosen: npt.NDArray[np.bool_] | None = None) -> Floats:
+        """First right singular vector of the rows, or of those that are chosen, by the power method."""
+        direction = start
+        for _ in range(POWER_ROUNDS):
+            found = np.zeros_like(direction)
+            for place, block in self._blocks():
+                rows = block if chosen is None else block[chosen[place]]
+                found += rows.T @ (rows @ direction)
+            direction = found / (np.sqrt(np.square(found).sum()) or 1.0)
+        return direction
+
+    def _blocks(self) -> Iterator[tuple[slice, Floats]]:
+        for rows in rows_at_once(self._codes):
+            yield rows, self._codes[rows] / self.lengths[rows, None]

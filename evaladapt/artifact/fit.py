@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log2, sqrt
 
-import numpy as np
-
 from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.problems import ArtifactTooLarge
 from evaladapt.artifact.quantize import (
@@ -22,6 +20,7 @@ from evaladapt.artifact.quantize import (
     Float32,
     Grid,
     clip_grid,
+    deviation,
     largest_code,
     step_grid,
 )
@@ -115,8 +114,8 @@ def _weights(
         if bits != FLOAT_BITS:
             matrix = as_matrix(tensor)
             given = float(clip_grid(matrix, bits).steps[0, 0])
-            deviation = float(np.sqrt(np.square(matrix, dtype=np.float64).mean()))
-            weights[name] = _Weight(float(np.abs(matrix).max()), deviation, matrix.size, given)
+            peak = max(float(matrix.max()), -float(matrix.min()))
+            weights[name] = _Weight(peak, deviation(matrix), matrix.size, given)
     if weights and all(sensitivity.get(name, 0.0) > 0 for name in weights):
         return _by_sensitivity(weights, sensitivity)
     return weights

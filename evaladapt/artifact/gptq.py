@@ -55,12 +55,6 @@ def _rounded(left: Float64, steps: Float64, largest: int, spread: Float64, block
     return codes
 
 
-def weighted_error(difference: Float32, hessian: Float32 | Float64) -> float:
-    """``tr(E H E^T)``: the squared error of the outputs, for a difference ``[R, C]`` of weights."""
-    values = difference.astype(np.float64)
-    return float(np.einsum("rc,rc->", values @ hessian, values))
-
-
 def _spread(hessian: Float64, damping: float) -> Float64:
     """Rows of the Cholesky factor over their diagonal: ``[j, k]`` is the share of column j's error that k takes."""
     diagonal = np.diag(hessian)

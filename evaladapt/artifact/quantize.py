@@ -73,8 +73,12 @@ def largest_code(bits: int) -> int:
 def clip_grid(weights: Float32, bits: int, clip: float | None = None) -> Grid:
     """One step for ``weights [R, C]``: the largest code stands for ``clip`` standard deviations (SD-clip)."""
     clip = CLIPS_IN_DEVIATIONS[bits] if clip is None else clip
-    deviation = float(np.sqrt(np.square(weights, dtype=np.float64).mean()))
-    return step_grid(clip * deviation / largest_code(bits), bits)
+    return step_grid(clip * deviation(weights) / largest_code(bits), bits)
+
+
+def deviation(weights: Float32) -> float:
+    """Root mean square of ``weights [R, C]``, added in float64 without a copy of all of them."""
+    return math.sqrt(sum(float(np.square(row, dtype=np.float64).sum()) for row in weights) / weights.size)
 
 
 def step_grid(step: float, bits: int) -> Grid:
@@ -126,11 +130,6 @@ def to_float16(weights: Float32) -> Float16:
     if (np.abs(weights) > np.finfo(np.float16).max).any():
         raise ArtifactError("a value is outside the range of float16 (65504)")
     return weights.astype(np.float16)
-
-
-def squared_error(weights: Float32, quantized: QuantizedMatrix) -> float:
-    """Sum of squared differences."""
-    return float(np.square(weights - dequantize(quantized), dtype=np.float64).sum())
 
 
 def _exponent(largest_step: float) -> int:

@@ -16,6 +16,8 @@ from torch.overrides import TorchFunctionMode
 from evaladapt.model.backend import Backend
 
 ROWS_AT_ONCE = 8
+LOGITS_AT_ONCE = 1 << 24
+"""Where a vocabulary is large, the logits of a few rows would take more memory than the model."""
 
 Float32 = npt.NDArray[np.float32]
 
@@ -40,13 +42,19 @@ def calibrate(model: Backend, tokens: Tensor, *, with_sensitivity: bool = True) 
     return Calibration(input_moments(model, tokens), sensitivity, tokens.numel())
 
 
+def _positions_at_once(model: Backend, rows: int) -> int:
+    return max(1, LOGITS_AT_ONCE // (rows * model.vocab_size))
+
+
 @torch.no_grad()
 def input_moments(model: Backend, tokens: Tensor) -> dict[str, Float32]:
     """Second moments of the inputs of every ``F.linear`` with a weight of the model; a tied head counts as one."""
     listener = _LinearInputs(dict(model.named_parameters()))
     for start in range(0, len(tokens), ROWS_AT_ONCE):
         with listener:
-            model.head(model.hidden(tokens[start : start + ROWS_AT_ONCE]))
+            states = model.hidden(tokens[start : start + ROWS_AT_ONCE])
+            for some in torch.split(states, _positions_at_once(model, len(states)), dim=1):
+                model.head(some)
     return listener.means()
 
 

@@ -105,11 +105,6 @@ class RangeDecoder:
             self._code = self._code << 8 | self._next_byte()
             self._range <<= 8
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether every byte of the payload was needed."""
-        return self._at >= len(self._payload)
-
     def state(self) -> CoderState:
         """Registers and place in the payload."""
         return {"at": self._at, "range": self._range, "code": self._code}

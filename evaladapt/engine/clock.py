@@ -16,11 +16,6 @@ class Clock:
         self.strategies: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._started = time.perf_counter()
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the clock was made."""
-        return time.perf_counter() - self._started
-
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Count the time of the block under a phase."""

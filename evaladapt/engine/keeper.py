@@ -116,10 +116,6 @@ class Keeper:
             expected=expected,
         )
 
-    def document_of(self, position: int) -> int:
-        """Number of the document that the token at ``position`` belongs to."""
-        return int(self._documents[position])
-
     def _look_up(self, positions: Tensor) -> Tensor:
         clamped = positions.clamp(min=0).cpu().numpy()
         return torch.from_numpy(self._tokens[clamped].astype(np.int64)).to(self._device)

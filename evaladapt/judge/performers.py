@@ -1,18 +1,14 @@
-"""Who performs a composition on a text that is charged: a sealed player, or, for a debugger, this process."""
+"""Who performs a composition on a text that is charged: a sealed player."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
-from evaladapt.engine.loop import Engine
-from evaladapt.engine.setup import Setup
 from evaladapt.judge.charging import Charging
-from evaladapt.judge.outcome import Outcome, outcome_of
+from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.players import Player, SealedBy
 from evaladapt.judge.recipe import Recipe
 from evaladapt.judge.session import Session
@@ -46,24 +42,6 @@ class Seat:
     def perform(self, charging: Charging, twins: Twins | None = None) -> Outcome:
         """As :meth:`Performer.perform`, asking twins."""
         return Session(self.player, charging, int(self.ready["vocab_size"]), twins).run()
-
-
-@dataclass(frozen=True)
-class InThisProcess:
-    """Unsealed."""
-
-    setup: Setup
-
-    @cached_property
-    def ready(self) -> dict[str, Any]:
-        """As a player would say."""
-        return {**self.setup.description(), "files": []}
-
-    def perform(self, charging: Charging) -> Outcome:
-        """As :meth:`Performer.perform`."""
-        started, setup = time.perf_counter(), self.setup
-        engine = Engine(setup.opened.backend, setup.composition, setup.settings, charging, vocabulary=setup.vocabulary)
-        return outcome_of(charging, engine.run(), time.perf_counter() - started)
 
 
 def seat_all(recipes: Sequence[Recipe], patience: float, stack: ExitStack) -> list[Seat]:

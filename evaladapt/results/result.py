@@ -161,7 +161,7 @@ def open_run(folder: str | Path) -> Result:
     place = Path(folder)
     place = place.parent if place.name == RECORD else place
     record = _record_in(place)
-    text = read_text(place, record.data.tokens_sha256, record.data.bytes)
+    text = read_text(place, record.data.tokens_sha256, record.data.targets, record.data.bytes)
     base = _read_pass(place, BASE, record.base, text) if record.base else None
     return Result(record, text, base, _read_pass(place, ADAPTED, record.adapted, text))
 

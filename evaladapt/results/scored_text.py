@@ -7,7 +7,9 @@ without a second run; standard input and documents from Python are nowhere else.
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +26,9 @@ NAME = "text.npz"
 MOST_BYTES = 16 << 30
 KINDS = {"tokens": "int32", "byte_lengths": "int32", "documents": "int32", "known": "int32", "ends": "int64",
          "pieces": "uint8"}  # fmt: skip
+HEAD_BYTES = 4096
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, OSError, RuntimeError, ValueError)
+"""What a damaged archive raises: RuntimeError where a bit says that it is encrypted, or packed in another way."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class ScoredText:
         write_atomically(folder / NAME, [file.getvalue()])
 
 
-def read_text(folder: Path, tokens_sha256: str, text_bytes: int) -> ScoredText:
+def read_text(folder: Path, tokens_sha256: str, targets: int, text_bytes: int) -> ScoredText:
     """The text that lies beside a record, held against what the record says of it.
 
     Raises:
@@ -104,9 +109,11 @@ def read_text(folder: Path, tokens_sha256: str, text_bytes: int) -> ScoredText:
             " a comparison, which is opened as a whole (evaladapt.open_comparison)"
         )
     try:
-        with np.load(io.BytesIO(read_regular(path, MOST_BYTES)), allow_pickle=False) as found:
-            text = ScoredText(**{name: _checked(found[name], kind) for name, kind in KINDS.items()})
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(io.BytesIO(read_regular(path, MOST_BYTES))) as archive:
+            text = ScoredText(
+                **{name: _column(archive, name, kind, targets + text_bytes) for name, kind in KINDS.items()}
+            )
+    except DAMAGE as error:
         raise DataError(f"{path} is damaged: {error}") from error
     if not len(text.tokens) == len(text.byte_lengths) == len(text.documents) or len(text.known) != len(text.ends):
         raise DataError(f"{path} is damaged: its columns have different lengths")
@@ -117,9 +124,14 @@ def read_text(folder: Path, tokens_sha256: str, text_bytes: int) -> ScoredText:
     return text
 
 
-def _checked(array: NDArray[Any], kind: str) -> NDArray[Any]:
+def _column(archive: zipfile.ZipFile, name: str, kind: str, most: int) -> NDArray[Any]:
+    """One column; nothing is unpacked that says of itself that it is longer than the record's text could be."""
+    packed = archive.getinfo(f"{name}.npy")
+    if packed.file_size > HEAD_BYTES + most * np.dtype(kind).itemsize:
+        raise ValueError(f"{name} has {packed.file_size:,} bytes, more than the text of the record")
+    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(archive.read(packed)), allow_pickle=False)
     if array.dtype != kind or array.ndim != 1:
-        raise ValueError(f"an array of {array.dtype} where {kind} was due")
+        raise ValueError(f"{name} is an array of {array.dtype} where {kind} was due")
     return array
 
 

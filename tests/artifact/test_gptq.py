@@ -2,11 +2,17 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaladapt.artifact.gptq import DAMPING, gptq, weighted_error
+from evaladapt.artifact.gptq import DAMPING, gptq
 from evaladapt.artifact.quantize import clip_grid, dequantize, nearest, searched_grid
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 seeds = st.integers(0, 10_000)
+
+
+def weighted_error(difference, hessian):
+    """``tr(E H E^T)``: the squared error of the outputs, for a difference ``[R, C]`` of weights."""
+    values = difference.astype(np.float64)
+    return float(np.einsum("rc,rc->", values @ hessian, values))
 
 
 def problem(seed, rows=12, columns=20, samples=60):

@@ -15,7 +15,7 @@ from evaladapt.cli.main import invoke
 from tests.artifact import writing_forever
 from tests.processes import dies_in, in_child
 
-KILLS = int(os.environ.get("EVALADAPT_KILLS", "10"))
+KILLS = int(os.environ.get("EVALADAPT_KILLS", "5"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")

@@ -14,7 +14,6 @@ from evaladapt.artifact.quantize import (
     largest_code,
     nearest,
     searched_grid,
-    squared_error,
     step_grid,
     to_float16,
 )
@@ -30,6 +29,10 @@ bit_widths = st.integers(4, 8)
 
 
 grids = st.sampled_from([searched_grid, clip_grid])
+
+
+def squared_error(weights, quantized):
+    return float(np.square(weights - dequantize(quantized), dtype=np.float64).sum())
 
 
 def by_rows(weights, bits):

@@ -1,14 +1,17 @@
 """Encoding and decoding in this process, with strategy classes that are not installed, for the tests of this room."""
 
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 
 from evaladapt.codec.decode import decode
 from evaladapt.codec.encode import encode
 from evaladapt.codec.text import text_from_bytes
 from evaladapt.contract.composition import compose
-from evaladapt.engine.loop import Settings
+from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.setup import Setup
-from evaladapt.judge.performers import InThisProcess
+from evaladapt.judge.outcome import outcome_of
 from evaladapt.testing.compositions import composition_of
 
 SLIDING = {"sliding": {"stride": "4"}}
@@ -16,6 +19,22 @@ WORDS = (
     "The mask is the engine's. A strategy never builds it, and what it is handed is a copy.\n"
     "Ein Satz mit Umlauten: schöne grüne Bäume. Whoever wants to learn from a word must wait.\n"
 ).encode()
+
+
+@dataclass(frozen=True)
+class InThisProcess:
+    """A performer that is not sealed."""
+
+    setup: Setup
+
+    @cached_property
+    def ready(self):
+        return {**self.setup.description(), "files": []}
+
+    def perform(self, charging):
+        started, setup = time.perf_counter(), self.setup
+        engine = Engine(setup.opened.backend, setup.composition, setup.settings, charging, vocabulary=setup.vocabulary)
+        return outcome_of(charging, engine.run(), time.perf_counter() - started)
 
 
 class KilledError(Exception):

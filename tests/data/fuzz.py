@@ -33,24 +33,18 @@ from evaladapt.data.shards import write_shard
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from evaladapt.errors import EvaladaptError
+from tests.fuzzing import ODD_VALUES, Mutations
 
 SECONDS_PER_INPUT = 10
 MORE_MEMORY = 256 << 20
-ODD_VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 2**31, 2**63, 1.5, "", "x", "\ud800", "../x", "\x1b[2J", [], [0], {}, {"text": 1},
-    {"documents": []}, [[[[]]]],
-)  # fmt: skip
-ODD_BYTES = (
-    b"\0", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\n", b"\r\n", b'"', b"\\", b"\\ud800", b"{", b"[" * 2000, b"]",
-    b"1" * 5000, b"1e999", b"NaN", b"null", b'{"text": 3}\n', b"\xe2\x96\x81", b"\xf4\x90\x80\x80", b"\x28\xb5\x2f\xfd",
-)  # fmt: skip
 
 
 class Inputs:
     """Draws one changed file after the other into a folder; the same seed gives the same files."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        self._random = np.random.default_rng(seed)
+        self._changes = Mutations(seed)
+        self._random = self._changes.random
         self._folder = folder
         documents = default_documents()[:3]
         self.tokenizer: Tokenizer = train_tokenizer(documents, 400)
@@ -84,35 +78,35 @@ class Inputs:
         return kind.__name__.lstrip("_"), kind()
 
     def _changed_file(self) -> Path:
-        name = self._any(list(self._files))
-        return self._written(name, self._changed(self._files[name]))
+        name = self._changes.any(list(self._files))
+        return self._written(name, self._changes.changed(self._files[name]))
 
     def _changed_record(self) -> Path:
         records = [dict(record) for record in self._records[:5]]
-        place = self._any(records)
-        place[self._any(["text", "id", "prefix"])] = self._any(list(ODD_VALUES))
+        place = self._changes.any(records)
+        place[self._changes.any(["text", "id", "prefix"])] = self._changes.any(ODD_VALUES)
         if self._random.random() < 0.3:
-            records[self._random.integers(5)] = self._any(list(ODD_VALUES))
+            records[self._random.integers(5)] = self._changes.any(ODD_VALUES)
         if self._random.random() < 0.5:
             return self._written("r.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
-        whole = self._any([records, {"documents": records}, records[0], self._any(list(ODD_VALUES))])
+        whole = self._changes.any([records, {"documents": records}, records[0], self._changes.any(ODD_VALUES)])
         return self._written("r.json", json.dumps(whole).encode())
 
     def _noise(self) -> Path:
-        name = self._any([*self._files, "n.bin", "n.ndjson"])
+        name = self._changes.any([*self._files, "n.bin", "n.ndjson"])
         return self._written(name, self._random.bytes(int(self._random.integers(0, 3000))))
 
     def _shard(self) -> Path:
         """A shard beside its manifest."""
         self._fresh()
-        path = self._work / self._any(self._shards)
-        path.write_bytes(self._changed(path.read_bytes(), most=2))
+        path = self._work / self._changes.any(self._shards)
+        path.write_bytes(self._changes.changed(path.read_bytes(), most=2))
         return path
 
     def _lone_shard(self) -> Path:
         """A shard that no manifest speaks for, so that every token reaches the stream."""
         path = self._written("lone_000000.bin", b"")
-        data = (self._prepared / self._any(self._shards)).read_bytes()
+        data = (self._prepared / self._changes.any(self._shards)).read_bytes()
         head, tokens = data[:1024], np.frombuffer(data[1024:], dtype="<u2").copy()
         for _ in range(int(self._random.integers(1, 6))):
             tokens[self._random.integers(len(tokens))] = self._random.integers(0, self.tokenizer.vocab_size + 3)
@@ -126,38 +120,27 @@ class Inputs:
 
     def _sidecar(self) -> Path:
         path = self._written("side_000000.bin", b"")
-        data = (self._prepared / self._any(self._shards)).read_bytes()
+        data = (self._prepared / self._changes.any(self._shards)).read_bytes()
         path.write_bytes(data)
         tokens = np.frombuffer(data[1024:], dtype="<u2")
         counts = np.where(tokens == self.tokenizer.bos_id, 0, self._random.integers(0, 9, len(tokens)))
         write_shard(path.with_name("side_bytes_000000.bin"), counts)
         sidecar = path.with_name("side_bytes_000000.bin")
         if self._random.random() < 0.8:
-            sidecar.write_bytes(self._changed(sidecar.read_bytes(), most=2))
+            sidecar.write_bytes(self._changes.changed(sidecar.read_bytes(), most=2))
         return path
 
     def _manifest(self) -> Path:
         self._fresh()
         path = self._work / "manifest.json"
-        content = json.loads(path.read_text())
-        place: Any = content
-        while isinstance(place, dict | list) and place:
-            key = self._any(list(place)) if isinstance(place, dict) else int(self._random.integers(len(place)))
-            if self._random.random() < 0.5 or not isinstance(place[key], dict | list) or not place[key]:
-                if isinstance(place, dict) and self._random.random() < 0.3:
-                    del place[key]
-                else:
-                    place[key] = self._any(list(ODD_VALUES))
-                break
-            place = place[key]
-        path.write_text(json.dumps(content))
-        return self._work / self._any(self._shards)
+        path.write_text(json.dumps(self._changes.odd(json.loads(path.read_text()))))
+        return self._work / self._changes.any(self._shards)
 
     def _manifest_bytes(self) -> Path:
         self._fresh()
         path = self._work / "manifest.json"
-        path.write_bytes(self._changed(path.read_bytes()))
-        return self._work / self._any(self._shards)
+        path.write_bytes(self._changes.changed(path.read_bytes()))
+        return self._work / self._changes.any(self._shards)
 
     def _fresh(self) -> None:
         shutil.rmtree(self._work, ignore_errors=True)
@@ -168,27 +151,6 @@ class Inputs:
         self._work.mkdir()
         (self._work / name).write_bytes(data)
         return self._work / name
-
-    def _changed(self, before: bytes, most: int = 6) -> bytes:
-        data = bytearray(before)
-        for _ in range(int(self._random.integers(1, most + 1))):
-            at = int(self._random.integers(len(data))) if data else 0
-            match self._random.integers(6):
-                case 0 | 1:
-                    data[at : at + 1] = self._random.bytes(1)
-                case 2:
-                    data[at:at] = self._any(list(ODD_BYTES))
-                case 3:
-                    del data[at : at + int(self._random.integers(1, 60))]
-                case 4:
-                    data[at:at] = data[at : at + int(self._random.integers(1, 400))]
-                case _:
-                    if self._random.random() < 0.3:
-                        del data[at:]
-        return bytes(data)
-
-    def _any(self, choices: list[Any]) -> Any:
-        return choices[self._random.integers(len(choices))]
 
 
 def _zstd(data: bytes) -> dict[str, bytes]:

@@ -114,7 +114,7 @@ def text_of(megabytes: float, sentence: str) -> str:
 def test_a_long_document_takes_at_most_twelve_bytes_a_byte(
     tokenizer: Tokenizer, tmp_path: Path, sentence: str, name: str
 ) -> None:
-    text = text_of(3, sentence)
+    text = text_of(2, sentence)
     path = tmp_path / name
     if name == "a.txt":
         path.write_text(text, encoding="utf-8")

@@ -67,8 +67,8 @@ def test_losses_and_gradients_of_the_processes_average_to_those_of_all_rows(rows
         assert torch.allclose(one, mean, atol=1e-5)
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_the_ledger_does_not_depend_on_the_number_of_processes(processes, tmp_path):
+def test_the_ledger_does_not_depend_on_the_number_of_processes(tmp_path):
+    processes = 4  # of which some have more rows than others, and at the end some have none
     ended = run_together(processes, ["-m", "tests.engine.scored_together", str(tmp_path), *LINES])
     assert [one.code for one in ended] == [0] * processes, ended[0].err
     for line in LINES:

@@ -40,7 +40,7 @@ def of_session(leader: int) -> dict[int, str]:
 def run(tiny_artifact, text_file):
     def start(folder, *more):
         command = ["run", str(tiny_artifact), "--plugins", "ttt,ngram", "--data", str(text_file), "-o", "ttt.chunk=32",
-                   "-o", "sliding.stride=2", "--batch", "2", "--no-base", "--out", str(folder), *more]  # fmt: skip
+                   "-o", "sliding.stride=2", "--batch", "8", "--no-base", "--out", str(folder), *more]  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,

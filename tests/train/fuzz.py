@@ -8,7 +8,6 @@ behind. ``test_fuzz`` runs a few hundred.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import signal
@@ -17,7 +16,6 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -35,13 +33,10 @@ from evaladapt.train.reporting import MetricsFile, ProgressReport
 from evaladapt.train.schedule import Budget
 from evaladapt.train.settings import load_preset, preset_names, preset_path
 from evaladapt.train.trainer import Trainer
+from tests.fuzzing import Mutations
 from tests.train.jobs import tiny_job
 
 SECONDS_PER_INPUT = 10
-ODD_VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 2**31, 2**63, 10**30, 1.5, -0.5, 1e300, "", "x", "../x", "\x1b[2J", [], [0], {}, {"text": 1},
-    [-1], [[[[]]]],
-)  # fmt: skip
 ODD_TEXTS = (
     "[", "]", "{", "}", '"', "'", "\n", "=", ".", ",", "#", "[" * 2000, "a." * 2000, "1" * 5000, "1e999", "nan", "-inf",
     "null", "\\ud800", "\0", "\N{BYTE ORDER MARK}", "[[a]]\n", "[a]\n", "true", "1979-05-27", '"""', "model = 1\n",
@@ -59,7 +54,8 @@ class Inputs:
     """Draws one changed file after the other into a folder, and reads it; the same seed gives the same inputs."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        self._random = np.random.default_rng(seed)
+        self._changes = Mutations(seed)
+        self._random = self._changes.random
         tokenizer = _training(folder)
         self._job = replace(tiny_job(folder, tokenizer, folder / "out", 4), resume=True)
         self._scratch = folder / "scratch"
@@ -87,10 +83,10 @@ class Inputs:
         parse_json(self._changed(json.dumps(self._final.facts)), "x")
 
     def strict_toml(self) -> None:
-        parse_toml(self._changed(self._any([CONFIGURATION, *self._presets])), "x")
+        parse_toml(self._changed(self._changes.any([CONFIGURATION, *self._presets])), "x")
 
     def preset(self) -> None:
-        load_preset(self._written(self._changed(self._any(self._presets))), vocab_size=300)
+        load_preset(self._written(self._changed(self._changes.any(self._presets))), vocab_size=300)
 
     def configuration(self) -> None:
         read_config(self._written(self._changed(CONFIGURATION)), "", [])
@@ -101,36 +97,21 @@ class Inputs:
 
     def finished_model(self) -> None:
         """Facts or tensors changed, as a file that is whole; or bytes of the file."""
-        facts, tensors = self._odd(self._final.facts), dict(self._final.tensors)
+        facts, tensors = self._changes.odd(self._final.facts), dict(self._final.tensors)
         if self._random.random() < 0.3:
-            tensors[self._any(list(tensors))] = torch.zeros(2, 3)
+            tensors[self._changes.any(list(tensors))] = torch.zeros(2, 3)
         data = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(facts)})
         trained = read_trained_model(self._written(self._edited(data) if self._random.random() < 0.3 else data))
         transformer_from_tensors(trained.model_config, trained.tensors)
 
     def checkpoint(self) -> None:
         path = self._job.out / "checkpoint.safetensors"
-        facts, tensors = self._odd(self._saved.facts), dict(self._saved.tensors)
+        facts, tensors = self._changes.odd(self._saved.facts), dict(self._saved.tensors)
         if self._random.random() < 0.3:
-            tensors.pop(self._any(list(tensors)))
+            tensors.pop(self._changes.any(list(tensors)))
         data = safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(facts)})
         path.write_bytes(self._edited(self._checkpoint) if self._random.random() < 0.3 else data)
         Trainer(self._job, ProgressReport())
-
-    def _odd(self, value: Any) -> Any:
-        """A copy of JSON with one value, somewhere, replaced or left out."""
-        result = copy.deepcopy(value)
-        place: Any = result
-        while True:
-            key = self._any(list(place)) if isinstance(place, dict) else int(self._random.integers(len(place)))
-            if isinstance(place[key], dict | list) and place[key] and self._random.random() < 0.7:
-                place = place[key]
-                continue
-            if isinstance(place, dict) and self._random.random() < 0.3:
-                del place[key]
-            else:
-                place[key] = self._any(list(ODD_VALUES))
-            return result
 
     def _changed(self, text: str) -> bytes:
         if self._random.random() < 0.2:
@@ -138,7 +119,7 @@ class Inputs:
         for _ in range(int(self._random.integers(1, 4))):
             start, stop = sorted(self._random.integers(len(text) + 1, size=2))
             stop = stop if self._random.random() < 0.1 else min(stop, start + 3)
-            text = text[:start] + self._any(list(ODD_TEXTS)) + text[stop:]
+            text = text[:start] + self._changes.any(ODD_TEXTS) + text[stop:]
         return text.encode()
 
     def _edited(self, before: bytes) -> bytes:
@@ -151,9 +132,6 @@ class Inputs:
         path = self._scratch / "final.safetensors"
         path.write_bytes(data)
         return path
-
-    def _any(self, choices: list[Any]) -> Any:
-        return choices[self._random.integers(len(choices))]
 
 
 def _training(folder: Path) -> Tokenizer:

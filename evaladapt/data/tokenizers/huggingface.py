@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "tokenizer_config.json"
 SPACE_MARK = "\u2581"
-BYTE_PIECE_LENGTH = len("<0x00>")
+BYTE_PIECE = re.compile("<0x[0-9A-Fa-f]{2}>")
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -51,7 +52,7 @@ class HuggingFaceTokenizer(Tokenizer):
     def __init__(self, content: bytes, bos_id: int, vocab_size: int | None = None) -> None:
         self.content = content
         self._model = _parsed(content)
-        self._spelling = _spelling(json.loads(content))
+        self._spelling = _spelling(json.loads(self._model.to_str()))  # as the package understood what is written
         self._ids = {index: piece for piece, index in self._model.get_vocab(with_added_tokens=True).items()}
         self._size = max(self._ids, default=-1) + 1 if vocab_size is None else vocab_size
         self._bos_id = bos_id
@@ -127,7 +128,7 @@ class HuggingFaceTokenizer(Tokenizer):
             return piece.encode("utf-8")
         if self._spelling.byte_level:
             return _from_byte_level(piece)
-        if len(piece) == BYTE_PIECE_LENGTH and piece.startswith("<0x") and piece.endswith(">"):
+        if BYTE_PIECE.fullmatch(piece):
             return bytes([int(piece[3:5], 16)])
         return piece.replace(SPACE_MARK, " ").encode("utf-8")
 

@@ -40,6 +40,7 @@ class SentencePieceTokenizer(Tokenizer):
             self._model.LoadFromSerializedProto(model_bytes)
             self._normalizer = normalizer_spec(model_bytes)
             self._made_of_pieces = made_of_pieces(model_bytes)
+            self._piece_bytes = [self._bytes_of(index) for index in range(self.vocab_size)]
         except (RuntimeError, ValueError) as error:
             raise DataError(f"Not a sentencepiece model: {error}") from error
         if self.bos_id < 0:
@@ -86,16 +87,16 @@ class SentencePieceTokenizer(Tokenizer):
         """Whether decoding drops all spaces at the start of a document, as encoding did."""
         return self._normalizer.remove_extra_whitespaces
 
-    @cached_property
+    @property
     def piece_bytes(self) -> list[bytes]:
         """The bytes each id adds to the decoded text, one entry an id; control and unknown pieces add none."""
-        return [self._bytes_of(index) for index in range(self.vocab_size)]
+        return self._piece_bytes
 
     def _bytes_of(self, index: int) -> bytes:
         model = self._model
+        piece: str = model.id_to_piece(index)
         if model.is_control(index) or model.is_unknown(index) or model.is_unused(index):
             return b""
-        piece: str = model.id_to_piece(index)
         if model.is_byte(index):
             return bytes([int(piece[3:5], 16)])
         return piece.replace(SPACE_MARK, " ").encode("utf-8")

@@ -57,7 +57,14 @@ def compare(
         sweep: values by ``"alias.key"``: every composition that has the strategy is run with each of them.
         seeds: every composition is run with each of them; a document's cost is the mean.
         plan: the strategy that plans the windows of all.
-        limit_tokens, batch, mode, boundaries, audit, inline, allow_noncausal, device: as in :func:`evaladapt.run`.
+        limit_tokens: as all that follow in :func:`evaladapt.run`.
+        batch: windows forwarded together.
+        mode: ``block`` or ``step``.
+        boundaries: ``paid`` or ``charged``.
+        audit: how much every player is doubted.
+        inline: everything in this process, UNCHECKED.
+        allow_noncausal: run strategies that peek.
+        device: ``auto``, ``cpu``, ``cuda``, …
         folder: where records, ledgers and texts are kept, for :func:`open_comparison`; a temporary one without it.
         resume: go on with the interrupted comparison in ``folder``; finished runs are not run again.
         progress: called with the name of every pass; returns a callback for targets done and their number.

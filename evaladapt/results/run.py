@@ -62,7 +62,9 @@ def run(
         plugins: strategies in order, ``"ttt[lr=0.004],slot-lbfgs"`` or a sequence of such.
         options: by ``"alias.key"``, as ``{"ttt.lr": 0.004}``.
         limit_tokens: score the first targets only.
-        batch, seed, mode: as the command line's options.
+        batch: windows forwarded together.
+        seed: of strategies that draw random numbers.
+        mode: ``block``, or ``step``, which predicts one target at a time.
         memory: bytes of working memory for distributions; None: a quarter of the machine's, at most 4 GB.
         boundaries: ``paid``: where documents start is told and paid for; ``charged``: every BOS is charged.
         audit: how much the player is doubted: ``off``, ``sample``, ``full``.

@@ -177,7 +177,9 @@ class Query:
         batch comes back as ``scored.folded``, one for every fold, in the order of the calls.
 
         Args:
-            update: pure; with ``notes`` it is called as ``update(state, charges, notes of the target)``.
+            update: pure; with ``notes`` it is called as ``update(state, charges, notes of the target)``. Without notes
+                it may have an attribute ``over``, which says the same of many targets at once: ``update.over(state,
+                charges [n,K])`` are the states after each of them, [n,*state.shape].
             start: any tensor; the same wherever the same batch is asked about.
             notes: [B,S,...], what the strategy knows of every target before it is scored; the engine keeps it until the
                 target's charge is known.

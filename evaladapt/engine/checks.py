@@ -14,16 +14,22 @@ SUM_TOLERANCE = 1e-4
 SUMS_WELL = 16_384
 """Tokens up to which ``log_softmax`` alone is good to a few millionths of a nat."""
 
+IN_CACHE = 1 << 18
+"""Numbers that a CPU works on at once where several passes over distributions follow one another."""
+
 
 def normalised(logits: Tensor) -> Tensor:
     """Log-probabilities [B,S,V] that sum to one as well as float32 can say.
 
     The sums inside ``log_softmax`` drift with the vocabulary: at 49,152 tokens by 2e-5 nats, as much as a judge allows.
     """
-    logprobs = torch.log_softmax(logits, dim=-1)
     if logits.shape[-1] <= SUMS_WELL:
-        return logprobs
-    return logprobs.sub_(logprobs.exp().sum(dim=-1, keepdim=True, dtype=torch.float64).log().float())
+        return torch.log_softmax(logits, dim=-1)
+    found = torch.empty_like(logits, memory_format=torch.contiguous_format)
+    for given, into in zip(_few_rows(logits), _few_rows(found), strict=True):
+        torch.log_softmax(given, dim=-1, out=into)
+        into.sub_(into.exp().sum(dim=-1, keepdim=True, dtype=torch.float64).log().float())
+    return found
 
 
 def check_output(
@@ -46,13 +52,8 @@ def check_output(
     return after
 
 
-def worst_sum(logprobs: Tensor, valid: Tensor) -> float:
-    """Largest distance from zero, in nats, of the log of a sum over the vocabulary; logprobs [B,S,V], valid [B,S]."""
-    return float(_log_sums(logprobs, valid).max())
-
-
-def check_distribution(alias: str, logprobs: Tensor, valid: Tensor, positions: Tensor) -> float:
-    """Return the worst sum of what ``mix`` returned for the targets at ``positions`` [B,S], in nats.
+def check_distribution(alias: str, logprobs: Tensor, valid: Tensor, positions: Tensor) -> None:
+    """Refuse what ``mix`` returned for the targets at ``positions`` [B,S] where it does not sum to one.
 
     Raises:
         ContractViolation: clause C2, when a row does not sum to one within ``SUM_TOLERANCE``.
@@ -63,12 +64,19 @@ def check_distribution(alias: str, logprobs: Tensor, valid: Tensor, positions: T
         first = int(wrong[0])
         reason = f"returned probabilities whose sum is off by a factor of e^{float(sums.flatten()[first]):.3g}"
         raise _refused(alias, "mix", reason, int(positions.flatten()[first]))
-    return float(sums.max())
 
 
 def _log_sums(logprobs: Tensor, valid: Tensor) -> Tensor:
     """[B,S]: distance of the log of every sum from zero."""
-    return torch.where(valid, torch.logsumexp(logprobs, dim=-1), 0.0).abs()
+    sums = torch.cat([torch.logsumexp(some, dim=-1) for some in _few_rows(logprobs)])
+    return torch.where(valid, sums.view(valid.shape), 0.0).abs()
+
+
+def _few_rows(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Rows [n,V] of a tensor [B,S,V], so many at a time as stay in a CPU's caches."""
+    rows = tensor.reshape(-1, tensor.shape[-1])
+    at_once = max(1, IN_CACHE // rows.shape[1]) if tensor.device.type == "cpu" else len(rows)
+    return torch.split(rows, max(1, at_once))
 
 
 def _describe(shape: torch.Size, dtype: torch.dtype) -> str:

@@ -34,7 +34,8 @@ class Passage:
         span: their lane.
         past: the lane of what lies before them, where somebody reads it.
         logprobs: [B,S,V] of the targets, once the logits are final.
-        worst_sum: distance from one of the worst distribution so far, in nats.
+        read_out: logits [B,S,V] of the targets' hidden states as they are, where somebody asked for them already.
+        normal: log-probabilities [B,S,V] of their logits as they are, likewise.
         trail: the distributions after every strategy so far, the frozen model's first; empty where nobody wants them.
     """
 
@@ -42,7 +43,8 @@ class Passage:
     span: Lane
     past: Lane | None = None
     logprobs: Tensor | None = None
-    worst_sum: float = 0.0
+    read_out: Tensor | None = None
+    normal: Tensor | None = None
     trail: list[Tensor] = field(default_factory=list)
 
     @property

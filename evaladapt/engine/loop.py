@@ -138,7 +138,7 @@ class Engine:
         valid = prediction.query.valid
         sizes = targets_by_process(part, self._processes.count)
         with self.clock.phase("exchange"):
-            rows = self._processes.join(prediction.logprobs[valid].T, sizes).T
+            rows = self._processes.join(prediction.rows().T, sizes).T
             trail = [entry[valid] for entry in prediction.trail] if self._exchange.wants_trail else []
             settled = self._exchange.settle(part.first, rows, trail)
             self.text.learn(part.first, settled.targets)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.host import Host
 from evaladapt.contract.views import Query, Scored
 from evaladapt.engine.callers import Caller
-from evaladapt.engine.checks import check_distribution, check_output, normalised, worst_sum
+from evaladapt.engine.checks import check_distribution, check_output, normalised
 from evaladapt.engine.clock import Clock
 from evaladapt.engine.fit import Fitting, columns_read, tensors_read
 from evaladapt.engine.forward import forward_for
@@ -32,13 +31,17 @@ from evaladapt.system.processes import Processes
 class Prediction:
     """Log-probabilities [B,S,V] for the targets at ``query.positions``; fixed before a target is looked at.
 
-    ``trail`` holds the distributions after every strategy, the frozen model's first, where they were kept.
+    ``trail`` holds the distributions after every strategy, the frozen model's first, as far as somebody wants them.
     """
 
     logprobs: Tensor
     query: Query
     trail: tuple[Tensor, ...]
-    worst_sum: float
+
+    def rows(self) -> Tensor:
+        """[n,V], those of the targets in stream order."""
+        valid = self.query.valid
+        return self.logprobs.flatten(0, 1) if bool(valid.all()) else self.logprobs[valid]
 
 
 class Predictor:
@@ -108,38 +111,38 @@ class Predictor:
             part: what to predict.
             keep_trail: keep the distributions after every strategy, whether or not one of them reads them.
         """
-        keep_trail = keep_trail or self._trail.wanted
+        wanted = len(self._strategies) if keep_trail else self._trail.wanted
         for strategy in self._at(Stage.WEIGHTS):
             self._fitting.adapt_weights(strategy, part)
-        passage = self._forward(part, keep_trail)
+        passage = self._forward(part, keep_trail=wanted > 0)
         for strategy in self._at(Stage.WEIGHTS):
             self._hand(strategy, passage)
-            self._keep(passage, keep_trail)
+            self._keep(strategy, passage, wanted)
         for strategy in self._at(Stage.HIDDEN):
             self._fitting.adapt(strategy, passage)
             self._hand(strategy, passage)
             self._transform_hidden(strategy, passage)
-            self._keep(passage, keep_trail)
+            self._keep(strategy, passage, wanted)
         self._read_out(passage)
         for strategy in self._at(Stage.LOGITS):
             self._fitting.adapt(strategy, passage)
             self._hand(strategy, passage)
             self._transform_logits(strategy, passage)
-            self._keep(passage, keep_trail)
+            self._keep(strategy, passage, wanted)
         self._normalise(passage)
         for strategy in self._at(Stage.PROBS):
             self._fitting.adapt(strategy, passage)
             self._hand(strategy, passage)
             self._mix(strategy, passage)
-            self._keep(passage, keep_trail)
-        return Prediction(passage.final_logprobs, passage.span.query, tuple(passage.trail), passage.worst_sum)
+            self._keep(strategy, passage, wanted)
+        return Prediction(passage.final_logprobs, passage.span.query, tuple(passage.trail))
 
     def _at(self, stage: Stage) -> list[Caller]:
         return [one for one in self._strategies if one.capabilities.stage == stage]
 
     # The stages, in order.
 
-    def _forward(self, part: Part, keep_trail: bool) -> Passage:
+    def _forward(self, part: Part, *, keep_trail: bool) -> Passage:
         """The model's hidden states of the span, and of as much of the past as some strategy reads."""
         inputs = self._keeper.inputs(part)
         readers = [one for one in self._strategies if part.opens_rows and tensors_read(one)]
@@ -158,11 +161,12 @@ class Predictor:
         if strategy.implements("transform_hidden"):
             for lane in self._lanes_in_use(strategy, passage):
                 lane.hidden = self._transformed(strategy, "transform_hidden", {"hidden": lane.hidden}, lane.query)
+            passage.read_out = passage.normal = None
 
     def _read_out(self, passage: Passage) -> None:
         """The head, on the past too where a strategy reads its logits."""
         with self._clock.phase("forward"):
-            passage.span.logits = self._model.head(passage.span.hidden).float()
+            passage.span.logits = self._logits(passage)
             if passage.past is not None and any("logits" in one.capabilities.reads for one in self._strategies):
                 passage.past.logits = self._model.head(passage.past.hidden).float()
 
@@ -172,19 +176,19 @@ class Predictor:
                 if lane.logits is not None:
                     query = _with_states(lane, strategy)
                     lane.logits = self._transformed(strategy, "transform_logits", {"logits": lane.logits}, query)
+            passage.normal = None
 
     def _normalise(self, passage: Passage) -> None:
         with self._clock.phase("score"):
-            passage.logprobs = normalised(passage.final_logits)
-        passage.worst_sum = worst_sum(passage.logprobs, passage.span.query.valid)
+            known = passage.normal  # it is in the trail too, and a strategy may do to its own what it likes
+            passage.logprobs = normalised(passage.final_logits) if known is None else known.clone()
 
     def _mix(self, strategy: Caller, passage: Passage) -> None:
         if not strategy.implements("mix"):
             return
         query = self._trail.extended(_with_states(passage.span, strategy), strategy, passage)
         mixed = self._transformed(strategy, "mix", {"logprobs": passage.final_logprobs}, query)
-        worst = check_distribution(strategy.alias, mixed, query.valid, query.positions)
-        passage.worst_sum = max(passage.worst_sum, worst)
+        check_distribution(strategy.alias, mixed, query.valid, query.positions)
         # What is charged is normalised exactly, so that no strategy can live off the tolerance of the check.
         passage.logprobs = normalised(mixed)
 
@@ -212,21 +216,26 @@ class Predictor:
         """Keep what a strategy is handed, as far as it wants to learn from it when the targets are scored."""
         self._handed.note(strategy, passage, lambda: self._distribution(passage))
 
-    def _keep(self, passage: Passage, keep_trail: bool) -> None:
-        """Add where the targets' distributions stand to the trail."""
-        if keep_trail:
+    def _keep(self, strategy: Caller, passage: Passage, wanted: int) -> None:
+        """Add where the targets' distributions stand to the trail, unless all of its entries are there."""
+        if self._strategies.index(strategy) < wanted:
             passage.trail.append(self._distribution(passage))
 
     def _distribution(self, passage: Passage) -> Tensor:
-        """What the targets' distributions [B,S,V] would be if no strategy followed."""
+        """What the targets' distributions [B,S,V] would be if no strategy followed; nobody may write to it."""
         if passage.logprobs is not None:
             return passage.logprobs.clone()
-        if passage.span.logits is not None:
-            return torch.log_softmax(passage.span.logits, dim=-1)
-        return self._logprobs(passage.span.hidden)
+        if passage.normal is None:
+            passage.normal = normalised(self._logits(passage))
+        return passage.normal
 
-    def _logprobs(self, hidden: Tensor) -> Tensor:
-        return torch.log_softmax(self._model.head(hidden).float(), dim=-1)
+    def _logits(self, passage: Passage) -> Tensor:
+        """Logits [B,S,V] of the targets as they are."""
+        if passage.span.logits is not None:
+            return passage.span.logits
+        if passage.read_out is None:
+            passage.read_out = self._model.head(passage.span.hidden).float()
+        return passage.read_out
 
     def _frozen_logprobs(self, inputs: Tensor, passage: Passage) -> Tensor:
         if not self._at(Stage.WEIGHTS):
@@ -234,7 +243,7 @@ class Predictor:
         with self._weights.frozen(), self._clock.phase("forward"):
             part, first = passage.part, first_column(passage.part, 0)
             hidden = self._frozen.hidden(part, inputs, first)
-            return self._logprobs(gather(hidden, first, passage.span.query.positions, part))
+            return normalised(self._model.head(gather(hidden, first, passage.span.query.positions, part)).float())
 
 
 def _with_states(lane: Lane, strategy: Caller) -> Query:

@@ -21,7 +21,10 @@ from evaladapt.errors import UsageError
 from evaladapt.system.processes import Processes
 
 Update = Callable[..., Tensor]
-"""State and charges [K] to state; with notes, state, charges [K] and notes [F] to state. Pure."""
+"""State and charges [K] to state; with notes, state, charges [K] and notes [F] to state. Pure.
+
+One without notes may have an attribute ``over``: state and charges [n,K] of many targets to the states after each.
+"""
 
 
 @dataclass
@@ -39,23 +42,48 @@ class Recursion:
     update: Update
     count: int = 0
     notes: Tensor | None = None
+    _foreseen: tuple[Tensor, Tensor] | None = None
+    """Charges [n-1,K] that were looked ahead over and the states [n,...] that they led to, from ``state`` on."""
 
     def advance(self, charges: Sequence[Tensor]) -> None:
         """Go on over the targets that are in the ledger: their charges, [K] each."""
-        for number, charged in enumerate(charges):
-            self.state = self._after(self.state, charged, self.notes, number)
+        if not charges:
+            return
+        settled = torch.stack(list(charges))
+        known = self._known(settled)
+        left = None if self.notes is None else self.notes[known:]
+        self.state = self._states(settled[known:], left)[-1]
         self.count += len(charges)
         self.notes = None if self.notes is None else self.notes[len(charges) :]
+        self._foreseen = None
 
     def ahead(self, pending: Tensor, notes: Tensor | None) -> Tensor:
         """State before every one of n targets, [n,...], from charges [K,n-1] of all but the last, and their notes."""
-        states = [self.state]
-        for number, charged in enumerate(pending.T):
-            states.append(self._after(states[-1], charged, notes, number))
-        return torch.stack(states)
+        states = self._states(pending.T, notes)
+        self._foreseen = (pending.T, states)
+        return states
 
-    def _after(self, state: Tensor, charges: Tensor, notes: Tensor | None, number: int) -> Tensor:
-        return self.update(state, charges) if notes is None else self.update(state, charges, notes[number])
+    def _known(self, settled: Tensor) -> int:
+        """Go to where the charges [n,K] lead as far as that was worked out ahead; returns over how many of them."""
+        if self._foreseen is None:
+            return 0
+        charges, states = self._foreseen
+        count = min(len(charges), len(settled))
+        if not torch.equal(charges[:count], settled[:count]):
+            return 0
+        self.state = states[count]
+        return count
+
+    def _states(self, charges: Tensor, notes: Tensor | None) -> Tensor:
+        """State before and after every one of n targets: [n+1,...]."""
+        over = getattr(self.update, "over", None)
+        if over is not None and notes is None and len(charges):
+            return torch.cat([self.state.unsqueeze(0), over(self.state, charges)])
+        states = [self.state]
+        for number, charged in enumerate(charges):
+            noted = () if notes is None else (notes[number],)
+            states.append(self.update(states[-1], charged, *noted))
+        return torch.stack(states)
 
 
 class TrailLog:
@@ -134,7 +162,9 @@ class Trail:
         self._strategies = strategies
         self._keeper = keeper
         self._processes = processes
-        self.wanted = any("trail" in one.capabilities.reads for one in strategies)
+        readers = [number for number, one in enumerate(strategies) if "trail" in one.capabilities.reads]
+        self.wanted = max(readers, default=0)
+        """How many entries strategies read: those before the last one that reads any."""
         self.log = TrailLog()
 
     def charges_before(self, strategy: Caller) -> Tensor | None:

@@ -33,6 +33,8 @@ WHOLE = 1e-5
 """Nats by which the log of a distribution's sum may differ from zero. Whoever lives off it gains as much a target."""
 WHOLE_PER_TOKEN = 4e-10
 """The same for each token of a large vocabulary: float32 log-softmax leaves up to 1.6e-5 at 151,936 tokens."""
+IN_CACHE = 1 << 18
+"""Probabilities that are worked on at once, because several passes over them follow one another."""
 SNAPSHOT_SECONDS = 30.0
 """Between two snapshots, and as much again for every second that one takes: trained weights may be gigabytes."""
 Logprobs = NDArray[np.float32]
@@ -230,8 +232,10 @@ class Charging:
             )
 
     def _refuse_broken(self, first: int, logprobs: Logprobs) -> None:
+        at_once = max(1, IN_CACHE // logprobs.shape[1])
+        few = (logprobs[row : row + at_once] for row in range(0, len(logprobs), at_once))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            sums = np.log(np.exp(logprobs).sum(axis=1, dtype=np.float64))
+            sums = np.log(np.concatenate([np.exp(some).sum(axis=1, dtype=np.float64) for some in few]))
         worst = np.abs(sums)
         wrong = np.flatnonzero(~(worst <= max(WHOLE, WHOLE_PER_TOKEN * logprobs.shape[1])))
         if len(wrong):

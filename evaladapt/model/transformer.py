@@ -96,7 +96,8 @@ class Transformer(nn.Module):
     def head(self, hidden: Tensor) -> Tensor:
         """Logits ``[B, S, V]`` in ``(-softcap, softcap)``: ``c tanh(z / c)``."""
         cap = self.config.logit_softcap
-        return cap * torch.tanh(F.linear(hidden, self.embedding) / cap)
+        logits = F.linear(hidden, self.embedding).div_(cap)
+        return cap * torch.tanh(logits) if logits.requires_grad else logits.tanh_().mul_(cap)
 
     @property
     def head_cap(self) -> float:

@@ -23,16 +23,16 @@ from evaladapt.toolbox.continuations import Continuations
 Strength = float | NDArray[np.float64]
 
 
-def dirichlet_backoff(probs: Tensor, orders: Sequence[Continuations], strengths: Sequence[Strength]) -> Tensor:
-    """Blend counts into probabilities [N, V]; ``orders`` from the lowest to the highest, one strength each.
+def dirichlet_backoff(logprobs: Tensor, orders: Sequence[Continuations], strengths: Sequence[Strength]) -> Tensor:
+    """Blend counts into log-probabilities [N, V]; ``orders`` from the lowest to the highest, one strength each.
 
-    A strength is positive, in counts, and a number or one per context [N], chosen from the context alone. Returns a new
-    tensor of the dtype and device of ``probs``. One dense product in all, however many orders; the rest costs as many
-    additions as there are entries.
+    A strength is positive, in counts, and a number or one per context [N], chosen from the context alone. Returns new
+    log-probabilities. Over the whole vocabulary there is one addition, however many orders; the rest costs as much as
+    there are entries.
     """
     if len(orders) != len(strengths):
         raise UsageError(f"{len(orders)} orders need as many strengths, got {len(strengths)}.")
-    contexts, vocabulary = probs.shape
+    contexts, vocabulary = logprobs.shape
     remaining = np.ones(contexts, dtype=np.float64)
     places: list[NDArray[np.int64]] = []
     shares: list[NDArray[np.float64]] = []
@@ -42,10 +42,12 @@ def dirichlet_backoff(probs: Tensor, orders: Sequence[Continuations], strengths:
         places.append(found.rows * vocabulary + found.tokens)
         shares.append(np.multiply(found.counts, unit[found.rows], dtype=np.float64))
         remaining = unit * strength
-    blended = probs * torch.from_numpy(remaining).to(probs)[:, None]
-    flat = blended.view(-1)
-    for place, share in zip(places, shares, strict=True):
-        flat.index_add_(0, torch.from_numpy(place).to(probs.device), torch.from_numpy(share).to(probs))
+    blended = logprobs + torch.from_numpy(np.log(remaining)).to(logprobs)[:, None]
+    if places:
+        once, entries = np.unique(np.concatenate(places), return_inverse=True)
+        share = torch.from_numpy(np.bincount(entries, np.concatenate(shares), minlength=len(once)))
+        flat, where = blended.view(-1), torch.from_numpy(once).to(blended.device)
+        flat[where] = (flat[where].double().exp() + share.to(blended.device)).log().to(blended.dtype)
     return blended
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaladapt.toolbox.key_index import Ints
 
@@ -40,3 +41,10 @@ class Continuations:
     def variety(self) -> Ints:
         """How many entries each context has [N]: the different tokens that followed it."""
         return np.bincount(self.rows, minlength=len(self.totals))
+
+
+def stretches(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> Ints:
+    """The indices of many stretches of a flat array, one after another."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)

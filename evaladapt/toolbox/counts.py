@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaladapt.errors import UsageError
-from evaladapt.toolbox.continuations import Continuations
+from evaladapt.toolbox.continuations import Continuations, stretches
 from evaladapt.toolbox.key_index import Ints, KeyIndex, grown
 
 _TOKEN_MASK = 0xFFFFFFFF
@@ -210,7 +210,7 @@ class _Level:
         known = (parents >= 0) & (parents < len(self._lengths))
         rows, parents = rows[known], parents[known]
         lengths = self._lengths[parents]
-        flat = _stretches(self._starts[parents], lengths)
+        flat = stretches(self._starts[parents], lengths)
         counts = self._counts[flat].astype(np.int64)
         tokens = self._tokens[flat].astype(np.int64)
         rows = np.repeat(rows, lengths)
@@ -251,7 +251,7 @@ class _Level:
         self._end += int(room.sum())
         self._tokens = grown(self._tokens, self._end)
         self._counts = grown(self._counts, self._end)
-        origin, target = _stretches(self._starts[contexts], old), _stretches(starts, old)
+        origin, target = stretches(self._starts[contexts], old), stretches(starts, old)
         self._tokens[target] = self._tokens[origin]
         self._counts[target] = self._counts[origin]
         self._starts[contexts] = starts
@@ -260,10 +260,3 @@ class _Level:
 def _power_of_two(sizes: Ints) -> Ints:
     """The smallest power of two that is not below each size; 1 for 0."""
     return np.left_shift(1, np.ceil(np.log2(np.maximum(sizes, 1))).astype(np.int64))
-
-
-def _stretches(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> Ints:
-    """The indices of many stretches of a flat array, one after another."""
-    ends = np.cumsum(lengths, dtype=np.int64)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from evaladapt.errors import ContractViolation, UsageError
 
+_IN_CACHE = 1 << 18
+"""Numbers that a CPU works on at once where several passes over distributions follow one another."""
+
 
 def normalise(logprobs: Tensor) -> Tensor:
     """Log-probabilities that sum to one, from any finite scores [..., V]."""
@@ -68,14 +71,20 @@ def uniform_log_weights(experts: int, like: Tensor | None = None) -> Tensor:
 def mix_experts(log_weights: Tensor, experts: Sequence[Tensor]) -> Tensor:
     """``log sum_k w_k p_k`` [..., V] from log-weights [..., K] and the experts' log-probabilities, K times [..., V].
 
-    One expert after the other is added up, so that no tensor has K times V numbers. Probabilities below the smallest
-    normal number count as that.
+    One expert after the other is added up, a few rows at a time, so that no tensor has K times V numbers. Probabilities
+    below the smallest normal number count as that.
     """
-    weights = log_weights.exp().to(experts[0].dtype).unbind(-1)
-    mixed = torch.zeros_like(experts[0])
-    for weight, expert in zip(weights, experts, strict=True):
-        mixed.addcmul_(weight.unsqueeze(-1), expert.exp())
-    return mixed.clamp_min_(torch.finfo(mixed.dtype).tiny).log_()
+    vocabulary = experts[0].shape[-1]
+    weights = log_weights.exp().to(experts[0].dtype).reshape(-1, len(experts))
+    rows = [expert.reshape(-1, vocabulary) for expert in experts]
+    mixed = torch.zeros_like(rows[0], memory_format=torch.contiguous_format)
+    at_once = max(1, _IN_CACHE // vocabulary) if mixed.device.type == "cpu" else max(1, len(mixed))
+    for first in range(0, len(mixed), at_once):
+        some = slice(first, first + at_once)
+        for weight, expert in zip(weights[some].unbind(-1), rows, strict=True):
+            mixed[some].addcmul_(weight.unsqueeze(-1), expert[some].exp())
+        mixed[some].clamp_min_(torch.finfo(mixed.dtype).tiny).log_()
+    return mixed.view(experts[0].shape)
 
 
 def fixed_share_update(log_weights: Tensor, realised: Tensor, share: float) -> Tensor:
@@ -93,6 +102,36 @@ def fixed_share_update(log_weights: Tensor, realised: Tensor, share: float) -> T
 
 
 @dataclass(frozen=True)
+class FixedShare:
+    """``fixed_share_update`` with its share, for a target or, at a fraction of the price, for many in order."""
+
+    share: float
+
+    def __call__(self, log_weights: Tensor, realised: Tensor) -> Tensor:
+        """Log-weights [K] after a target with these log-probabilities [K]."""
+        return self.over(log_weights, realised.unsqueeze(0))[0]
+
+    def over(self, log_weights: Tensor, realised: Tensor) -> Tensor:
+        """Log-weights [T,K] after each of T targets; ``realised`` is [T,K].
+
+        In plain numbers: there are as many as experts, and a tensor of three takes longer to call than to add up.
+        """
+        state, states = log_weights.tolist(), []
+        keep, spread = 1.0 - self.share, self.share / len(state)
+        for charges in realised.tolist():
+            posterior = [weight + charge for weight, charge in zip(state, charges, strict=True)]
+            best = max(posterior)
+            odds = [math.exp(one - best) for one in posterior]
+            total = sum(odds)
+            if self.share == 0.0:
+                state = [one - best - math.log(total) for one in posterior]
+            else:
+                state = [math.log(keep * one / total + spread) for one in odds]
+            states.append(state)
+        return log_weights.new_tensor(states).view(-1, len(state))
+
+
+@dataclass(frozen=True)
 class SharedBlock:
     """Log-weights [T, K] in force at every target of a block, and ``after`` it [K]."""
 
@@ -107,12 +146,8 @@ def fixed_share(log_weights: Tensor, realised: Tensor, share: float) -> SharedBl
     """
     if not 0.0 <= share < 1.0:
         raise UsageError(f"the switching share must be in [0, 1), got {share}.")
-    at_targets = []
-    for charges in realised:
-        at_targets.append(log_weights)
-        log_weights = fixed_share_update(log_weights, charges, share)
-    empty = log_weights.new_empty((0, len(log_weights)))
-    return SharedBlock(torch.stack(at_targets) if at_targets else empty, log_weights)
+    states = torch.cat([log_weights.unsqueeze(0), FixedShare(share).over(log_weights, realised)])
+    return SharedBlock(states[:-1], states[-1])
 
 
 def switching_bound(experts: int, targets: int, switches: int, share: float) -> float:

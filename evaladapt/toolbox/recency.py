@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from evaladapt.toolbox.continuations import Continuations
+from evaladapt.toolbox.continuations import Continuations, stretches
 from evaladapt.toolbox.key_index import Ints
 
 NOTHING = -1
@@ -72,21 +70,34 @@ class Nearby:
         return matches
 
 
-def recent_token_counts(run: Ints, places: Ints, reach: int, vocabulary: int) -> Tensor:
-    """How often every token stands among the last ``reach`` before each target: float32 [N, ``vocabulary``].
+def recent_tokens(run: Ints, places: Ints, reach: int) -> Continuations:
+    """Which tokens stand among the last ``reach`` before each target, and how often.
+
+    A token counts where it stands last before the target; how often, says its place among all of its kind.
 
     Args:
         run: [L] tokens, of which those before a target count.
-        places: [N] index in ``run`` of every target.
+        places: [N] index in ``run`` of every target, ascending.
         reach: tokens looked at; fewer where ``run`` begins.
-        vocabulary: number of different tokens.
     """
-    padded = np.concatenate([np.full(reach, vocabulary, dtype=np.int64), run])
-    before = np.lib.stride_tricks.sliding_window_view(padded, reach)[places]
-    counts = torch.zeros(len(places), vocabulary + 1)
-    tokens = torch.from_numpy(before.copy())
-    counts.scatter_add_(1, tokens, torch.ones_like(tokens, dtype=counts.dtype))
-    return counts[:, :vocabulary]
+    first = max(0, int(places[0]) - reach)
+    run, ends = run[first : int(places[-1])], places - first
+    kinds = np.argsort(run, kind="stable")
+    sorted_run, rank = run[kinds], np.empty_like(kinds)
+    rank[kinds] = np.arange(len(run))
+    following = np.full(len(run), len(run) + reach, dtype=np.int64)
+    again = sorted_run[1:] == sorted_run[:-1]
+    following[kinds[:-1][again]] = kinds[1:][again]
+    index = np.arange(len(run))
+    earliest = np.searchsorted(ends, index, side="right")
+    latest = np.searchsorted(ends, np.minimum(following, index + reach), side="right")
+    targets = np.maximum(latest - earliest, 0)
+    rows, last = stretches(earliest, targets), np.repeat(index, targets)
+    keys, size = sorted_run * (len(run) + 1) + kinds, len(run) + 1
+    before = np.searchsorted(keys, run[last] * size + np.maximum(ends[rows] - reach, 0))
+    in_order = np.argsort(rows, kind="stable")
+    counts = rank[last] - before + 1
+    return Continuations.of(len(places), rows[in_order], run[last][in_order], counts[in_order])
 
 
 def merged(table: Continuations, nearby: Continuations) -> Continuations:

@@ -9,13 +9,11 @@ Herbster and Warmuth 1998). Against the best single expert the loss over a whole
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import cast
 
 from torch import Tensor
 
 from evaladapt.contract import Capabilities, Query, Scored, Stage, State, hookimpl, option
-from evaladapt.toolbox.mixing import fixed_share, fixed_share_update, mix_experts, uniform_log_weights
+from evaladapt.toolbox.mixing import FixedShare, mix_experts, uniform_log_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +39,12 @@ class Hedge:
     def mix(self, query: Query) -> Tensor:
         """``log sum_k w_k p_k`` [B,S,V], every target with the weights that the targets before it left."""
         start = self._weights(len(query.trail), query.trail[0])
-        weights = query.fold(partial(fixed_share_update, share=self._share), start)
-        return mix_experts(weights, query.trail)
+        return mix_experts(query.fold(FixedShare(self._share), start), query.trail)
 
     @hookimpl
     def observe(self, scored: Scored) -> None:
         """Carry the weights over the batch."""
-        charges = cast(Tensor, scored.trail)
-        self._log_weights = fixed_share(self._weights(len(charges), charges), charges.T, self._share).after
+        (self._log_weights,) = scored.folded
 
     @hookimpl
     def state(self) -> State:

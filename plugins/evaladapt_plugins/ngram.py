@@ -34,7 +34,7 @@ from evaladapt.toolbox.backoff import Strength, backoff_of_targets, dirichlet_ba
 from evaladapt.toolbox.continuations import Continuations
 from evaladapt.toolbox.counts import NgramCounts
 from evaladapt.toolbox.learned_factor import LearnedFactor
-from evaladapt.toolbox.recency import Nearby, merged, recent_token_counts
+from evaladapt.toolbox.recency import Nearby, merged, recent_tokens
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -89,20 +89,6 @@ class NgramOptions:
     max_entries: int = option(20_000_000, "different n-grams that are remembered, at about 50 bytes each", minimum=1)
 
 
-@dataclass(frozen=True)
-class Recent:
-    """The last tokens before N targets: how often each stands there [N,V], how many there are, and their strength."""
-
-    counts: Tensor
-    total: Floats
-    strength: Floats
-
-    def blended(self, probs: Tensor, factor: float) -> Tensor:
-        """Order 1 of the back-off on probabilities [N,V]."""
-        strength, total = (torch.from_numpy(one).to(probs)[:, None] for one in (factor * self.strength, self.total))
-        return (self.counts.to(probs) + strength * probs) / (total + strength)
-
-
 class Ngram:
     """Counts over the whole text."""
 
@@ -121,20 +107,21 @@ class Ngram:
     def begin(self, run: RunInfo) -> None:
         """The text begins with BOS, which is no target."""
         self._bos = run.stream.bos_id
-        self._vocabulary = run.model.vocab_size
         self._start_over()
 
     @hookimpl
     def mix(self, logprobs: Tensor, query: Query) -> Tensor:
         """Blend the counts into [B,S,V]."""
-        asked = logprobs[query.valid]
         run = np.concatenate([self._tail, query.since_frontier().cpu().numpy()])
         places = len(self._tail) + query.positions[query.valid].cpu().numpy() - query.frontier
-        factor, orders = self._factor.value, self._orders(run, places)
-        blended = self._recent(run, places).blended(asked.exp(), factor)
-        blended = dirichlet_backoff(blended, orders, self._strengths(orders, factor))
+        orders = self._orders(run, places)
+        whole = bool(query.valid.all())
+        asked = logprobs.flatten(0, 1) if whole else logprobs[query.valid]
+        blended = dirichlet_backoff(asked, orders, self._strengths(orders, self._factor.value))
+        if whole:
+            return blended.view(logprobs.shape)
         mixed = logprobs.clone()
-        mixed[query.valid] = blended.clamp_min_(torch.finfo(blended.dtype).tiny).log_()
+        mixed[query.valid] = blended
         return mixed
 
     @hookimpl
@@ -174,32 +161,23 @@ class Ngram:
         """Compare the factors on a part of the targets [n], to which the model gave the probabilities ``model`` [n]."""
         chosen = np.arange(0, len(targets), EVERY)
         run, places = np.concatenate([self._tail, targets]), len(self._tail) + chosen
-        recent, orders = self._recent(run, places), self._orders(run, places)
-        factors = self._factor.grid.numpy()[:, None]
-        seen = recent.counts[torch.arange(len(chosen)), torch.from_numpy(targets[chosen])].numpy()
-        strength = factors * recent.strength
-        probs = (seen + strength * model[chosen]) / (recent.total + strength)
-        probs = backoff_of_targets(probs, orders, self._strengths(orders, factors), targets[chosen])
+        orders, factors = self._orders(run, places), self._factor.grid.numpy()[:, None]
+        probs = backoff_of_targets(model[chosen], orders, self._strengths(orders, factors), targets[chosen])
         charges = torch.from_numpy(np.log(probs).sum(-1)) * (len(targets) / len(chosen))
         self._factor = self._factor.after(charges, len(targets))
 
     def _orders(self, run: Ints, places: Ints) -> list[Continuations]:
-        """Counts for the context of every target, lowest order first."""
+        """The last tokens before every target, and counts for its context, lowest order first."""
         longest = self._options.max_order - 1
         padded = np.concatenate([np.full(longest, -1, dtype=np.int64), run])
         contexts = padded[places[:, None] + np.arange(longest)]
         nearby = self._nearby.continuations(run, places, len(self._tail))
-        return [merged(old, new) for old, new in zip(self._counts.lookup(contexts), nearby, strict=True)]
-
-    def _recent(self, run: Ints, places: Ints) -> Recent:
-        """The last tokens before every target."""
-        counts = recent_token_counts(run, places, self._options.recent, self._vocabulary)
-        total, variety = counts.sum(-1).numpy(), (counts > 0).sum(-1).numpy()
-        return Recent(counts, total, self._options.strength * STRENGTHS[0].strength(total, variety))
+        longer = [merged(old, new) for old, new in zip(self._counts.lookup(contexts), nearby, strict=True)]
+        return [recent_tokens(run, places, self._options.recent), *longer]
 
     def _strengths(self, orders: Sequence[Continuations], factor: float | Floats) -> list[Strength]:
         """Of the contexts of every order, times the factors [..., 1]."""
-        laws = [STRENGTHS[min(order, len(STRENGTHS) - 1)] for order in range(1, len(orders) + 1)]
+        laws = [STRENGTHS[min(order, len(STRENGTHS) - 1)] for order in range(len(orders))]
         factor = self._options.strength * factor
         return [factor * law.strength(one.totals, one.variety()) for law, one in zip(laws, orders, strict=True)]
 

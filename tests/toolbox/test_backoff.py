@@ -56,7 +56,7 @@ def test_the_blend_is_the_recursion_and_sums_to_one(
     strengths: list[Strength] = [strength, *[per_context] * (max_order - 2)]
     probs = random_probs(len(targets), seed)
     before = probs.clone()
-    blended = dirichlet_backoff(probs, orders, strengths)
+    blended = dirichlet_backoff(probs.log(), orders, strengths).exp()
     assert blended.dtype == torch.float32
     torch.testing.assert_close(blended.double(), written_out(probs, orders, strengths), atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(blended.sum(-1), torch.ones(len(targets)), atol=1e-6, rtol=0.0)
@@ -72,7 +72,7 @@ def test_the_blend_is_the_recursion_and_sums_to_one(
 
 
 def test_unseen_contexts_leave_the_model_alone() -> None:
-    probs = random_probs(3, 0)
+    probs = random_probs(3, 0).log()
     assert torch.equal(dirichlet_backoff(probs, [Continuations.none(3)] * 2, [1.0, 2.0]), probs)
 
 
@@ -80,8 +80,8 @@ def test_a_repeated_phrase_is_predicted() -> None:
     phrase = np.array([1, 2, 3, 4, 5])
     counts = NgramCounts(4)
     counts.add(np.tile(phrase, 20), phrase[:0])
-    blended = dirichlet_backoff(random_probs(1, 1), counts.lookup(np.array([[1, 2, 3]])), [1.0, 1.0, 1.0])
-    assert blended[0, 4] > 0.99
+    blended = dirichlet_backoff(random_probs(1, 1).log(), counts.lookup(np.array([[1, 2, 3]])), [1.0, 1.0, 1.0])
+    assert blended[0, 4].exp() > 0.99
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evaladapt.errors import ContractViolation, UsageError
 from evaladapt.toolbox.mixing import (
+    FixedShare,
     check_normalised,
     fixed_share,
     fixed_share_update,
@@ -117,7 +118,8 @@ def test_a_block_and_single_steps_agree() -> None:
     block = fixed_share(weights, realised, 0.05)
     for target, charges in enumerate(realised):
         assert torch.equal(block.at_targets[target], weights)
-        weights = fixed_share_update(weights, charges, 0.05)
+        torch.testing.assert_close(FixedShare(0.05)(weights, charges), fixed_share_update(weights, charges, 0.05))
+        weights = FixedShare(0.05)(weights, charges)
     assert torch.equal(block.after, weights)
 
 

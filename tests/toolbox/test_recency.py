@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaladapt.toolbox.continuations import Continuations
-from evaladapt.toolbox.recency import Nearby, merged, recent_token_counts
+from evaladapt.toolbox.recency import Nearby, merged, recent_tokens
 from tests.toolbox.test_continuations import as_counters
 
 VOCABULARY = 4
@@ -39,12 +39,14 @@ def test_nearby_counts_are_those_of_a_slow_search(run, reach, weight, order, dat
 
 
 @settings(max_examples=100, deadline=None)
-@given(run=tokens, reach=st.integers(1, 12))
-def test_recent_counts_are_those_of_the_last_tokens(run, reach):
+@given(run=tokens, reach=st.integers(1, 12), data=st.data())
+def test_recent_counts_are_those_of_the_last_tokens(run, reach, data):
     places = np.arange(len(run) + 1)
-    counts = recent_token_counts(np.array(run), places, reach, VOCABULARY)
-    for place, row in zip(places.tolist(), counts.tolist(), strict=True):
-        assert row == [run[max(0, place - reach) : place].count(token) for token in range(VOCABULARY)]
+    chosen = data.draw(st.sets(st.sampled_from(places.tolist()), min_size=1))
+    for some in (places, np.array(sorted(chosen))):
+        found = recent_tokens(np.array(run), some, reach)
+        assert as_counters(found) == [Counter(run[max(0, place - reach) : place]) for place in some.tolist()]
+        assert found.rows.tolist() == sorted(found.rows.tolist())
 
 
 def test_merging_leaves_one_entry_per_token():
@@ -66,4 +68,4 @@ def test_a_target_does_not_see_itself_or_what_follows(reach):
         other[changed] = 0
         for one, two in zip(nearby.continuations(run, place, 2), nearby.continuations(other, place, 2), strict=True):
             assert as_counters(one) == as_counters(two)
-        assert recent_token_counts(run, place, reach, 4).equal(recent_token_counts(other, place, reach, 4))
+        assert as_counters(recent_tokens(run, place, reach)) == as_counters(recent_tokens(other, place, reach))

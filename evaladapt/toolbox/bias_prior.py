@@ -23,6 +23,12 @@ from torch import Tensor
 
 from evaladapt.errors import UsageError
 
+DOUBLINGS = torch.arange(-4, 10, dtype=torch.float64)
+"""What a learned strength may be, in doublings of the usual one; at the upper end the logits are left alone."""
+NATS_PER_DOUBLING = 3.0
+SHARE = 0.7
+"""Of the strength that explains the past best: what strayed there goes on straying. Both were chosen, with the usual
+strength, on 8,192 targets of held-out C4 and as many of docstrings of the standard library, by the shipped artifacts."""
 _HALLEY_STEPS = 2  # Close to the optimum the start is the root; far from it a step past it still descends.
 
 
@@ -106,15 +112,17 @@ class GammaPrior:
     proportional fitting with pseudo-counts.
     """
 
-    strength: float
+    strength: float | Tensor
+    """One for all, or [B, 1]."""
 
     def __post_init__(self) -> None:
-        _positive("the strength of the prior", self.strength)
+        if not isinstance(self.strength, Tensor):
+            _positive("the strength of the prior", self.strength)
 
     def cost(self, delta: Tensor) -> Tensor:
         """Cost in nats [B]."""
         wide = delta.double()
-        return self.strength * (torch.expm1(wide) - wide).sum(-1)
+        return (self.strength * (torch.expm1(wide) - wide)).sum(-1)
 
     def slope(self, delta: Tensor) -> Tensor:
         """``strength * (exp(delta) - 1)``."""
@@ -138,9 +146,48 @@ class GammaPrior:
         return bound.nan_to_num_(nan=torch.inf, posinf=torch.inf).sum(-1, dtype=torch.float64)
 
 
+@dataclass(frozen=True)
+class LearnedGammaPrior:
+    """A gamma prior whose strength every row takes from its own past: how far do counts stray from what was expected?
+
+    Where ``exp(delta)`` is Gamma with shape and rate s, a token that was expected p times is seen n times with the
+    probability of a negative binomial,
+
+        ln P(n | p, s) = lnGamma(n + s) - lnGamma(s) + s ln s - (n + s) ln(p + s) + terms without s
+
+    whose limit for large s is Poisson's: the counts stray by chance only, and nothing is to be learned. Every s of a
+    grid is a hypothesis on the row; every doubling away from the usual one costs ``NATS_PER_DOUBLING``; the strength in
+    force is ``SHARE`` of the posterior's geometric mean.
+    """
+
+    usual: float
+    """Strength of a row that has seen nothing."""
+
+    def of(self, counts: Tensor, expected: Tensor) -> GammaPrior:
+        """For rows with counts n [B, V] and expected counts p [B, V] at delta = 0."""
+        evidence = torch.stack([self._evidence(counts, expected.double(), float(one)) for one in DOUBLINGS], -1)
+        posterior = torch.softmax(evidence - NATS_PER_DOUBLING * DOUBLINGS.abs().to(evidence.device), -1)
+        doublings = posterior @ DOUBLINGS.to(evidence.device)
+        return GammaPrior((self.usual * doublings.exp2()).to(counts.dtype).unsqueeze(-1))
+
+    def _evidence(self, counts: Tensor, expected: Tensor, doublings: float) -> Tensor:
+        """[B], float64, for so many doublings of the usual strength."""
+        shape = self.usual / SHARE * 2.0**doublings
+        rows, tokens = counts.nonzero(as_tuple=True)
+        seen = counts[rows, tokens].double()
+        bursts = torch.lgamma(seen + shape) - math.lgamma(shape) - seen * torch.log(expected[rows, tokens] + shape)
+        quiet = -shape * torch.log1p(expected / shape)
+        evidence: Tensor = quiet.sum(-1).index_add_(0, rows, bursts)
+        return evidence
+
+
 PriorName = Literal["gamma", "gaussian"]
 
 
-def prior_named(name: PriorName, strength: float) -> Prior:
-    """The prior a person named, with its strength or precision."""
-    return GammaPrior(strength) if name == "gamma" else GaussianPrior(strength)
+def prior_named(name: PriorName, strength: float | None, usual: float) -> Prior | LearnedGammaPrior:
+    """The prior a person named, with its strength or precision; without one a gamma prior learns it, a gaussian one has
+    the usual.
+    """
+    if name == "gaussian":
+        return GaussianPrior(usual if strength is None else strength)
+    return LearnedGammaPrior(usual) if strength is None else GammaPrior(strength)

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from evaladapt.errors import UsageError
 from evaladapt.toolbox.batched_lbfgs import LbfgsOptions, minimise
-from evaladapt.toolbox.bias_prior import GammaPrior, GaussianPrior, Prior
+from evaladapt.toolbox.bias_prior import GammaPrior, GaussianPrior, LearnedGammaPrior, Prior
 
 __all__ = [
     "BiasProblem",
@@ -93,7 +93,7 @@ class BiasProblem:
         cls,
         logits: Tensor,
         targets: Tensor,
-        prior: Prior,
+        prior: Prior | LearnedGammaPrior,
         weights: Tensor | None = None,
         scratch: Tensor | None = None,
     ) -> BiasProblem:
@@ -111,6 +111,8 @@ class BiasProblem:
         likelihood = odds.gather(-1, target[..., None])[..., 0].double().log()
         counts = wide.new_zeros(wide.shape[0], wide.shape[2]).scatter_add_(1, target, weight)
         total = weight.double().sum(-1)
+        if isinstance(prior, LearnedGammaPrior):
+            prior = prior.of(counts, torch.bmm(weight[:, None, :], odds)[:, 0])
         return cls(odds, weight, counts, -(weight.double() * likelihood).sum(-1), total, prior)
 
     def predict(self, delta: Tensor) -> Prediction:
@@ -162,7 +164,7 @@ Step = Callable[[BiasProblem, Tensor, Prediction, Tensor], tuple[Tensor, Predict
 def fit(
     logits: Tensor,
     targets: Tensor,
-    prior: Prior,
+    prior: Prior | LearnedGammaPrior,
     *,
     weights: Tensor | None = None,
     start: Tensor | None = None,

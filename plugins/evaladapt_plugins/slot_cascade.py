@@ -26,6 +26,9 @@ from evaladapt.toolbox.batched_lbfgs import LbfgsOptions
 from evaladapt.toolbox.bias_prior import prior_named
 from evaladapt.toolbox.logit_bias import fit, fit_lbfgs
 
+USUAL_STRENGTH = 1.0
+"""Of the prior, for a window that has seen nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SlotCascadeOptions:
@@ -34,7 +37,9 @@ class SlotCascadeOptions:
     prior: Literal["gamma", "gaussian"] = option(
         "gamma", "gamma: like so many extra sightings of every token; gaussian: precision of every number"
     )
-    strength: float = option(1.5, "strength of the prior", above=0)
+    strength: float | None = option(
+        None, "strength of the prior; none: every window learns it from how far counts stray in its past", above=0
+    )
     focal: int | None = option(None, "targets before the span that are fitted to; none: the window's whole past",
                                minimum=1)  # fmt: skip
     clamp: float = option(5.0, "largest absolute value of a number of delta after each phase, in nats", above=0)
@@ -56,7 +61,7 @@ class SlotCascade:
     def __init__(self, options: SlotCascadeOptions) -> None:
         self._options = options
         self.focus = options.focal
-        self._prior = prior_named(options.prior, options.strength)
+        self._prior = prior_named(options.prior, options.strength, USUAL_STRENGTH)
         self._delta: Tensor | None = None
 
     @hookimpl

@@ -28,8 +28,8 @@ BELOW["codec"] = BELOW["audit"] = {*BELOW["judge"], "judge"}
 BELOW["results"] = {*BELOW["audit"], "audit", "codec"}
 BELOW["lm_eval"] = {*BELOW["results"], "results"}
 BELOW["testing"] = {*BELOW["audit"], "audit"}
-BELOW["bench"] = {*BELOW["audit"], *BELOW["train"], "audit", "codec", "train", "testing", "calibration"}
-BELOW["cli"] = {*BELOW["bench"], "bench", "results"}
+BELOW["bench"] = {*BELOW["results"], *BELOW["train"], "results", "train", "testing", "calibration"}
+BELOW["cli"] = {*BELOW["bench"], "bench"}
 FOR_STRATEGIES = {"contract", "toolbox"}
 FOR_FAMILIES = {"model", "data", "artifact", "errors", "system"}
 PLUGIN_PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("evaladapt_*/__init__.py"))

@@ -85,8 +85,9 @@ def _notes(comparison: Comparison, wide: bool) -> list[str]:
     notes = ["change: bits per byte against the plan alone, paired over documents; p: Holm's"]
     if len(texts) > 1:
         notes.append("change pools the documents of all texts; bpb is a mean that weighs texts alike")
-    if len(texts) > 1 or len(seeds) > 1:
-        notes.append(f"bpb: mean over {len(texts)} texts of the mean over {len(seeds)} seeds; s: for all texts")
+    several = [f"{len(one)} {name}" for one, name in ((texts, "texts"), (seeds, "seeds")) if len(one) > 1]
+    if several:
+        notes.append(f"bpb: mean over {' of the mean over '.join(several)}; s: a pass over all texts")
     spreads = [row.seed_spread for row in comparison.rows if row.seed_spread is not None]
     if spreads:
         notes.append(f"over seeds bpb has a standard deviation of at most {max(spreads):.5f}")

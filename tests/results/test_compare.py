@@ -79,6 +79,7 @@ def test_over_several_texts_a_change_is_no_difference_of_means(comparison):
     assert row.percent is None
     assert row.bpb - row.base_bpb != pytest.approx(row.difference.bpb)
     assert "change pools the documents of all texts" in comparison.table(80)
+    assert "bpb: mean over 2 texts of the mean over 2 seeds" in comparison.table(80)
 
 
 def test_p_values_are_corrected_for_all_rows(comparison):

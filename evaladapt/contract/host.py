@@ -50,11 +50,24 @@ class WeightHost(Host, Protocol):
         """
         ...
 
-    def loss(self, tokens: Tensor, targets: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
+    def below(self, tokens: Tensor, layers: int) -> object | None:
+        """What the first ``layers`` layers make of ``tokens`` [B,S], for ``loss`` as long as they stay as they are.
+
+        Without a graph; None where the model cannot say.
+        """
+        ...
+
+    def loss(
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        overrides: Mapping[str, Tensor] | None = None,
+        below: object | None = None,
+    ) -> Tensor:
         """Mean negative log-likelihood in nats of ``targets`` [B,S] after ``tokens`` [B,S], with a graph.
 
         Targets of ``HIDDEN_TARGET`` are left out. ``overrides`` replaces parameters by name for this call, so that a
-        low-rank update can be trained without touching the weights.
+        low-rank update can be trained without touching the weights. ``below`` is what :meth:`below` said of the tokens.
         """
         ...
 

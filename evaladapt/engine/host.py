@@ -14,7 +14,7 @@ from evaladapt.contract.host import CappedHead, Host
 from evaladapt.contract.views import HIDDEN_TARGET
 from evaladapt.engine.loss import fits_at_once, summed_loss
 from evaladapt.errors import UsageError
-from evaladapt.model.backend import Backend, CappedHeadBackend, roles_of
+from evaladapt.model.backend import Backend, CappedHeadBackend, LayeredBackend, roles_of
 from evaladapt.model.roles import of_role
 from evaladapt.system.processes import Processes, rows_of
 
@@ -65,30 +65,52 @@ class TrainingHost(HeadHost):
             found: Tensor = functional_call(self._module, dict(overrides or {}), (tokens,))
         return found
 
-    def loss(self, tokens: Tensor, targets: Tensor, overrides: Mapping[str, Tensor] | None = None) -> Tensor:
+    def below(self, tokens: Tensor, layers: int) -> object | None:
+        """What the first layers make of this process's rows; None where the model, or the memory, does not allow it."""
+        if not isinstance(self._model, LayeredBackend) or not self._fits(tokens):
+            return None
+        with torch.no_grad():
+            found: object = self._model.below(tokens[self._own(tokens)], layers)
+        return found
+
+    def loss(
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        overrides: Mapping[str, Tensor] | None = None,
+        below: object | None = None,
+    ) -> Tensor:
         """Mean negative log-likelihood in nats, with a graph.
 
         With several processes each reads its own rows only, weighted so that the mean of their losses, and with it the
         mean of their gradients, is that of all rows.
         """
-        rows = rows_of(self._processes.rank, self._processes.count, len(tokens))
-        chosen = slice(rows.first, rows.stop)
-        alone = self._processes.count == 1
+        chosen, count = self._own(tokens), self._processes.count
+        own = rows_of(self._processes.rank, count, len(tokens)).own
         tokens, wanted = tokens[chosen], targets[chosen]
         with torch.enable_grad():
-            if self._memory is not None and not fits_at_once(self._memory, tokens.numel(), self._model.vocab_size):
+            if self._memory is not None and not self._fits(tokens):
                 total = summed_loss(self._model, tokens, wanted, overrides or {}, self._memory)
-                return total * (self._processes.count * rows.own / (targets != HIDDEN_TARGET).sum())
-            logits = self.logits(tokens, overrides)
+                return total * (count * own / (targets != HIDDEN_TARGET).sum())
+            given = (tokens,) if below is None else (tokens, below)
+            logits: Tensor = functional_call(self._module, dict(overrides or {}), given)
             nats = torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1).float(),
                 wanted.flatten(),
                 ignore_index=HIDDEN_TARGET,
-                reduction="mean" if alone else "sum",
+                reduction="mean" if count == 1 else "sum",
             )
-            if alone:
+            if count == 1:
                 return nats
-            return nats * (self._processes.count * rows.own / (targets != HIDDEN_TARGET).sum())
+            return nats * (count * own / (targets != HIDDEN_TARGET).sum())
+
+    def _own(self, tokens: Tensor) -> slice:
+        rows = rows_of(self._processes.rank, self._processes.count, len(tokens))
+        return slice(rows.first, rows.stop)
+
+    def _fits(self, tokens: Tensor) -> bool:
+        """Whether all logits of the tokens may be held at once."""
+        return self._memory is None or fits_at_once(self._memory, tokens.numel(), self._model.vocab_size)
 
     def reduce_gradients(self, gradients: list[Tensor]) -> None:
         """Average over the processes of the run, where there are several."""

@@ -117,6 +117,14 @@ class ForgettingBackend(IncrementalBackend, Protocol):
 
 
 @runtime_checkable
+class LayeredBackend(Backend, Protocol):
+    """A module whose call can begin above its first layers, so that what they made of a row serves again."""
+
+    def below(self, tokens: Tensor, layers: int) -> Any:
+        """What the first ``layers`` layers make of ``tokens [B, S]``: ``model(tokens, below)`` is ``model(tokens)``."""
+
+
+@runtime_checkable
 class RoledBackend(Backend, Protocol):
     """A model that says what its weights do; without it, strategies that train some layers or matrices are refused."""
 

@@ -9,6 +9,8 @@ What the configuration can add is in ``embedding`` (the input), ``block`` (a lay
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +27,21 @@ from evaladapt.model.rope import RotaryTable, rotary_table
 from evaladapt.model.skips import UnetSkips
 
 EMBEDDING_STD = 0.005
+
+
+@dataclass(frozen=True)
+class Partway:
+    """Rows before a place of the network: all that the places from there on read.
+
+    ``x`` and ``embedded`` (the network's input) are ``[B, S, D]``, ``values`` the value embeddings by layer, ``kept``
+    the states that skips have still to add.
+    """
+
+    place: int
+    x: Tensor
+    embedded: Tensor
+    values: dict[int, Tensor]
+    kept: tuple[Tensor, ...]
 
 
 class Transformer(nn.Module):
@@ -113,9 +130,17 @@ class Transformer(nn.Module):
         roles = {name: WeightRole((LAYER.sub("", name),), layer_in(name)) for name, _ in self.named_parameters()}
         return roles | {"embedding": WeightRole((EMBEDDING, HEAD))}
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits ``[B, S, V]`` of ``tokens [B, S]``."""
-        return self.head(self.hidden(tokens))
+    def forward(self, tokens: Tensor, below: Partway | None = None) -> Tensor:
+        """Logits ``[B, S, V]`` of ``tokens [B, S]``, from where :meth:`below` left them where it is given."""
+        at = self._entered(tokens, None) if below is None else below
+        table = self._positions(tokens.shape[1], tokens.device)
+        return self.head(norm(self._through(at, len(self.config.layer_order), table).x))
+
+    def below(self, tokens: Tensor, layers: int) -> Partway:
+        """Rows ``tokens [B, S]`` where the first of the layers from ``layers`` on reads them."""
+        order = self.config.layer_order
+        stop = next((place for place, layer in enumerate(order) if layer >= layers), len(order))
+        return self._through(self._entered(tokens, None), stop, self._positions(tokens.shape[1], tokens.device))
 
     def _states(
         self,
@@ -126,19 +151,35 @@ class Transformer(nn.Module):
         first: int = 0,
     ) -> Tensor:
         """Normalised final states of the positions from ``first`` on."""
-        x = embedded = self._embedded(tokens, cache)
-        extra_values: dict[int, Tensor] = self.value_embedding(tokens) if self.value_embedding else {}
-        kept: list[Tensor] = []
-        last = len(self.config.layer_order) - 1
-        for place, layer in enumerate(self.config.layer_order):
+        at = self._entered(tokens, cache)
+        return norm(self._through(at, len(self.config.layer_order), table, cache, readable, first).x)
+
+    def _entered(self, tokens: Tensor, cache: Cache | None) -> Partway:
+        """Rows before the first place."""
+        embedded = self._embedded(tokens, cache)
+        return Partway(0, embedded, embedded, self.value_embedding(tokens) if self.value_embedding else {}, ())
+
+    def _through(
+        self,
+        at: Partway,
+        stop: int,
+        table: RotaryTable,
+        cache: Cache | None = None,
+        readable: Tensor | None = None,
+        first: int = 0,
+    ) -> Partway:
+        """Rows before the place ``stop``; after the last one, of their positions from ``first`` on."""
+        x, kept, last = at.x, list(at.kept), len(self.config.layer_order) - 1
+        for place in range(at.place, stop):
+            layer = self.config.layer_order[place]
             if self.skips:
                 x = self.skips.before(place, x, kept)
             held = cache.places[place] if cache else None
             wanted = first if place == last else 0
-            x = self.blocks[layer](x, embedded, table, held, extra_values.get(layer), readable, wanted)
+            x = self.blocks[layer](x, at.embedded, table, held, at.values.get(layer), readable, wanted)
             if self.skips:
                 self.skips.after(place, x, kept)
-        return norm(x)
+        return Partway(stop, x, at.embedded, at.values, tuple(kept))
 
     def _embedded(self, tokens: Tensor, cache: Cache | None) -> Tensor:
         """The network's input ``[B, S, D]``; a cache gives the token before and takes the last one."""

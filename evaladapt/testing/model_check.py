@@ -21,6 +21,7 @@ from evaladapt.model.backend import (
     CappedHeadBackend,
     ForgettingBackend,
     IncrementalBackend,
+    LayeredBackend,
     TailBackend,
     roles_of,
 )
@@ -86,7 +87,8 @@ def _complaints_of_runs(model: Backend, seed: int, length: int) -> list[str]:
     tokens = torch.randint(model.vocab_size, shape, generator=generator).to(device)
     complaints: list[str] = []
     checks: tuple[Callable[[Backend, Tensor], Complaints], ...] = (
-        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _tail, _capped, _cache, _forgets, _roles, _gradients,
+        _shapes, _repeats, _causal, _rows_apart, _shorter_rows, _tail, _capped, _cache, _forgets, _layered,
+        _roles, _gradients,
     )  # fmt: skip
     for check in checks:
         try:
@@ -223,6 +225,16 @@ def _read_on(model: ForgettingBackend, tokens: Tensor, forget: list[int]) -> Ten
     for columns in forget:
         model.forget(cache, columns, 2)
     return model.extend(tokens[:, : sum(forget)], cache)
+
+
+@torch.no_grad()
+def _layered(model: Backend, tokens: Tensor) -> Complaints:
+    if not isinstance(model, LayeredBackend) or not isinstance(model, nn.Module):
+        return
+    for layers in range(model.layers + 1):
+        if not torch.equal(model(tokens, model.below(tokens, layers)), model(tokens)):
+            yield f"begun above its first {layers} layers, a call gives other logits than from the start"
+            return
 
 
 def _roles(model: Backend, tokens: Tensor) -> Complaints:

@@ -158,20 +158,23 @@ class ScoreFirstTraining:
         return layer >= self._options.freeze
 
     def _train(self, text: Tensor, host: WeightHost) -> None:
-        """Take ``epochs`` passes over ``text``, the chunk with the token before it."""
+        """Take ``epochs`` passes over ``text``, the chunk with the token before it; frozen layers read it once."""
         tokens = _in_sequences(text[:-1], FILLER, self._sequence)
         targets = _in_sequences(text[1:], HIDDEN_TARGET, self._sequence)
+        size = self._options.batch
+        steps = list(zip(torch.split(tokens, size), torch.split(targets, size), strict=True))
+        again = self._options.freeze > 0 and self._options.epochs > 1
+        below = [host.below(some, self._options.freeze) if again else None for some, _ in steps]
         for _ in range(self._options.epochs):
-            for row in range(0, len(tokens), self._options.batch):
-                rows = slice(row, row + self._options.batch)
-                self._step(tokens[rows], targets[rows], host)
+            for (some, wanted), frozen in zip(steps, below, strict=True):
+                self._step(some, wanted, frozen, host)
 
-    def _step(self, tokens: Tensor, targets: Tensor, host: WeightHost) -> None:
+    def _step(self, tokens: Tensor, targets: Tensor, below: object | None, host: WeightHost) -> None:
         """One optimiser step, on gradients clipped after they are reduced over processes."""
         parameters = host.parameters()
         with torch.enable_grad():
             leaves = {name: parameters[name].detach().requires_grad_() for name in self._memory}
-            loss = host.loss(tokens, targets, overrides=leaves)
+            loss = host.loss(tokens, targets, overrides=leaves, below=below)
             gradients = list(torch.autograd.grad(loss, list(leaves.values())))
         host.reduce_gradients(gradients)
         clip_together(gradients, self._options.clip)

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
+from evaladapt.engine.host import TrainingHost
 from evaladapt.errors import UsageError
+from evaladapt.model.block import Block
 from evaladapt_plugins.ttt import DocumentTraining, ScoreFirstTraining
 from tests.plugins.runs import (
     STRIDE,
@@ -102,6 +104,24 @@ def test_a_chunk_of_a_document_ends_where_it_is_trained_on():
                if not torch.equal(before["embedding"], after["embedding"])]  # fmt: skip
     assert changed[:1] == [33]
     assert all((frontier - 1 - 51) % 32 < STRIDE for frontier in changed if frontier > 55)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "muon"])
+def test_layers_that_stay_are_read_once_and_the_weights_are_the_same_to_the_bit(monkeypatch, optimiser):
+    given = {"stream": random_stream((60,)), "options": {**CHUNK, "freeze": 1, "epochs": 3, "optimiser": optimiser}}
+    read, block = [], Block.forward
+
+    def counted(self, *arguments):
+        read.append(self)
+        return block(self, *arguments)
+
+    monkeypatch.setattr(Block, "forward", counted)
+    kept = weights_during(ScoreFirstTraining, **given)[-1]
+    once = len(read)
+    monkeypatch.setattr(TrainingHost, "below", lambda self, tokens, layers: None)
+    again = weights_during(ScoreFirstTraining, **given)[-1]
+    assert len(read) - once > once + 3  # of three chunks, two epochs each
+    assert all(torch.equal(one, again[name]) for name, one in kept.items())
 
 
 def test_sgd_takes_the_step_of_the_textbook():

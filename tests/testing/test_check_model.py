@@ -1,5 +1,7 @@
 """check_model complains of every kind of model that cannot be relied on, and of no other."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -70,12 +72,17 @@ def leaves_places(self, cache, columns, sinks):
         place.length -= columns + (columns == 1)
 
 
+def bare(self, tokens, layers):
+    return replace(Transformer.below(self, tokens, layers), place=self.layers)
+
+
 CASES = {
     "states before position": {"hidden": looks_ahead},
     "rows are not independent": {"hidden": looks_aside},
     "the second time": {"hidden": drops_out},
     "states continued from the cache differ": {"extend": forgets},
     "forgetting columns one after the other": {"forget": leaves_places},
+    "begun above its first 0 layers": {"below": bare},
     "hidden_from": {"hidden_from": lambda self, tokens, first: self.hidden(tokens)[:, first - 1 :]},
     "head is not head_cap": {"head_cap": property(lambda self: 7.0)},
     "weight_roles and named_parameters differ": {"weight_roles": one_role_less},

@@ -26,7 +26,7 @@ from evaladapt.toolbox.batched_lbfgs import LbfgsOptions
 from evaladapt.toolbox.bias_prior import prior_named
 from evaladapt.toolbox.logit_bias import fit, fit_lbfgs
 
-USUAL_STRENGTH = 1.0
+USUAL_STRENGTH = 2.0
 """Of the prior, for a window that has seen nothing."""
 
 

@@ -7,7 +7,9 @@ For every row of a batch by itself, delta [V] minimises over the ``focal`` targe
 where z [P,V] are the logits as the strategies before this one leave them. The published forms (parameter-golf #1318,
 #1350) fitted one delta to overlapping windows at once, so that a row's delta had seen its neighbours' targets; here a
 row's delta has seen its own past and nothing else. Without a prior as many numbers as the vocabulary has are fitted to
-a hundred tokens and overfit, so there is always one.
+a hundred tokens and overfit, so there is always one. How strong it is every window learns from its past (see
+``bias_prior``): where a strong model's counts stray by chance only, next to nothing is added; where a text repeats
+itself, more than any one strength for all texts would allow.
 
 There is no warm start, which the published forms had. The objective is strictly convex: where a fit starts does not
 move its optimum, the default solver is there after two or three passes from zero, and a start taken from another row
@@ -27,7 +29,7 @@ from evaladapt.toolbox.batched_lbfgs import LbfgsOptions
 from evaladapt.toolbox.bias_prior import prior_named
 from evaladapt.toolbox.logit_bias import Solver, fit, fit_lbfgs, fit_mm, fit_newton
 
-USUAL_STRENGTH = 1.0
+USUAL_STRENGTH = 2.0
 """Of the prior, for a window that has seen nothing."""
 
 

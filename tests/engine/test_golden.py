@@ -24,7 +24,9 @@ NATS = {
     "stream": 433.256638,
     "stream,ttt,slot-lbfgs": 433.960770,
 }
-OPTIONS = {"sliding": {"context": 24, "stride": 8}, "stream": {"context": 24, "stride": 8}, "ttt": {"chunk": 32}}
+OPTIONS = {"sliding": {"context": 24, "stride": 8}, "stream": {"context": 24, "stride": 8}, "ttt": {"chunk": 32},
+           "slot-lbfgs": {"strength": 1.5}}  # fmt: skip
+LEARNED_NATS = 426.980289
 ROUNDING = 1e-3
 """Nats over the whole text by which processors and torch versions may differ."""
 
@@ -34,16 +36,20 @@ def artifact():
     return read_artifact(find_artifact("default"))
 
 
-def charged(artifact, line: str) -> float:
+def charged(artifact, line: str, options=OPTIONS) -> float:
     stream = stream_from_documents(DOCUMENTS, SentencePieceTokenizer(artifact.tokenizer_model), "golden")
     names = line.split(",") if line.startswith("stream") else ["sliding", *line.split(",")]
-    options = {alias: given for alias, given in OPTIONS.items() if alias in names}
+    options = {alias: given for alias, given in options.items() if alias in names}
     model = transformer_from_tensors(artifact.model_config, artifact.tensors)
     return InlineRun(model, stream, compose(line.split(","), options), Settings(), boundaries="charged").run().nats
 
 
 def test_the_shipped_artifact_is_the_promised_one(artifact):
     assert artifact.sha256 == ARTIFACT_SHA256
+
+
+def test_a_learned_strength_charges_what_it_did(artifact):
+    assert charged(artifact, "slot-lbfgs", OPTIONS | {"slot-lbfgs": {}}) == pytest.approx(LEARNED_NATS, abs=ROUNDING)
 
 
 @pytest.mark.parametrize("line", NATS)

@@ -6,7 +6,7 @@ import torch
 from evaladapt.bench.solver import example_windows
 from evaladapt.toolbox.bias_prior import prior_named
 from evaladapt.toolbox.logit_bias import fit, fit_mm
-from evaladapt_plugins.slot_lbfgs import SlotLbfgs, SlotLbfgsOptions
+from evaladapt_plugins.slot_lbfgs import USUAL_STRENGTH, SlotLbfgs, SlotLbfgsOptions
 from tests.plugins.runs import distance, few_words, logprobs, nats, past_of, sampled
 from tests.tiny import random_stream
 
@@ -44,9 +44,9 @@ def test_every_solver_ends_within_1e_4_nats_per_token_of_the_optimum(solver, pri
     windows = example_windows(rows=4, tokens=96, vocabulary=200)
     strategy = SlotLbfgs(SlotLbfgsOptions(solver=solver, prior=prior, strength=strength, clamp=None))
     strategy.adapt(past_of(windows.targets, logits=windows.logits))
-    exact = fit(windows.logits, windows.targets, prior_named(prior, strength),
+    exact = fit(windows.logits, windows.targets, prior_named(prior, strength, USUAL_STRENGTH),
                 solver=partial(fit_mm, tolerance=1e-7, iterations=5000))  # fmt: skip
-    reached = fit(windows.logits, windows.targets, prior_named(prior, strength), start=strategy._delta,
+    reached = fit(windows.logits, windows.targets, prior_named(prior, strength, USUAL_STRENGTH), start=strategy._delta,
                   solver=partial(fit_mm, iterations=0))  # fmt: skip
     assert float((reached.value - exact.value).max()) / 96 < 1e-4
 
@@ -55,7 +55,7 @@ def test_the_default_reaches_the_optimum_at_the_size_of_a_real_window():
     windows = example_windows(rows=2, tokens=384, vocabulary=1024)
     strategy = SlotLbfgs(SlotLbfgsOptions(clamp=None))
     strategy.adapt(past_of(windows.targets, logits=windows.logits))
-    prior = prior_named("gamma", SlotLbfgsOptions().strength)
+    prior = prior_named("gamma", SlotLbfgsOptions().strength, USUAL_STRENGTH)
     still = partial(fit_mm, iterations=0)
     reached = fit(windows.logits, windows.targets, prior, start=strategy._delta, solver=still)
     assert float(reached.gap.max()) / 384 < 1e-4

@@ -51,7 +51,7 @@ def check_together(several: Sequence[Checked]) -> Check:
     """Whether runs differ in their seed only."""
     records = [one.result.record for one in several if one.result]
     facts = [(one.artifact.sha256, one.data.tokens_sha256, one.settings.batch, one.settings.mode,
-              [(each["alias"], each["options"], each["code_sha256"]) for each in one.composition])
+              [tuple(map(each.get, ("alias", "options", "code_sha256"))) for each in one.composition])
              for one in records]  # fmt: skip
     seeds = ", ".join(str(one.settings.seed) for one in records)
     if len(facts) < len(several) or any(one != facts[0] for one in facts):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaladapt.codec.verify import FAIL, PASS, Check
-from evaladapt.errors import UsageError
+from evaladapt.errors import DataError, UsageError
 from evaladapt.judge.folder import KEPT
 from evaladapt.results.checking import Checked, check_folder, check_together
 from evaladapt.results.result import Result, open_run
@@ -41,7 +41,8 @@ def pack(folders: Sequence[Path], out: Path, unquantised: Path | None = None) ->
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already and not empty; name another folder: --pack FOLDER")
     found = [check_folder(folder) for folder in folders]
-    faults = [f"{one.folder}: {each.name}: {each.evidence}" for one in found for each in one.checks
+    before = [check_folder(unquantised)] if unquantised else []
+    faults = [f"{one.folder}: {each.name}: {each.evidence}" for one in (*found, *before) for each in one.checks
               if each.outcome == FAIL]  # fmt: skip
     if not faults and len(found) > 1 and (together := check_together(found)).outcome == FAIL:
         faults = [together.evidence]
@@ -70,8 +71,8 @@ def check_submission(folder: Path) -> list[tuple[str, Check]]:
     found = [check_folder(place, models[0] if models else None) for place in places]
     checks = [(one.folder.name, each) for one in found for each in one.checks]
     checks += [("together", check_together(found))] if len(found) > 1 else []
-    if not found or any(one.result is None for one in found):
-        return [*checks, ("together", Check(NAME, FAIL, f"its {len(found)} runs cannot all be opened"))]
+    if not found or any(one.result is None or one.result.bpb is None for one in found):
+        return [*checks, ("together", Check(NAME, FAIL, f"its {len(found)} runs are not all there with a score"))]
     before = folder / UNQUANTISED
     if before.exists():
         checks += [(UNQUANTISED, each) for each in check_folder(before).checks]
@@ -86,7 +87,7 @@ def _said(folder: Path, found: Sequence[Checked], unquantised: Result | None) ->
     submission = Submission(tuple(runs), unquantised)
     if unquantised is not None and unquantised.record.data.text_sha256 != runs[0].record.data.text_sha256:
         yield Check(UNQUANTISED, FAIL, "the run before quantising is of another text")
-    yield _figures_hold(read_json(folder / NAME), submission.figures())
+    yield _figures_hold(folder / NAME, submission.figures())
     table = submission.table() in _text(folder / README)
     yield Check(README, PASS if table else FAIL, "its table is that of the runs" if table else "its table is not that"
                 f" of the runs, which is:\n{submission.table()}")  # fmt: skip
@@ -95,7 +96,13 @@ def _said(folder: Path, found: Sequence[Checked], unquantised: Result | None) ->
                 " its run")  # fmt: skip
 
 
-def _figures_hold(said: Mapping[str, Any], found: Mapping[str, Any]) -> Check:
+def _figures_hold(path: Path, found: Mapping[str, Any]) -> Check:
+    try:
+        said = read_json(path)
+    except DataError as error:
+        return Check(NAME, FAIL, str(error))
+    if not isinstance(said, dict):
+        return Check(NAME, FAIL, "it is no JSON object")
     differ = [name for name in found if said.get(name) != json.loads(json.dumps(found[name]))]
     if differ:
         told = "; ".join(f"{name} is {found[name]!r}, not {said.get(name)!r}" for name in differ)

@@ -19,6 +19,7 @@ FORMAT = "evaladapt-submission-1"
 ENTRANT = {"author": None, "name": None, "blurb": None, "date": None}
 """For the entrant to fill in; nothing is held against them."""
 LOG_LINES = 100
+ENVIRONMENT = ("command", "evaladapt", "python", "platform", "device", "threads")
 COLUMNS = ("seed", "pre-quantised", "quantised", "adapted", "change", "seconds", "bytes", "verdict")
 
 
@@ -50,7 +51,7 @@ class Submission:
         return {
             "format": FORMAT,
             "composition": first.adapted.plugins,
-            "options": {str(one["alias"]): one["options"] for one in first.composition},
+            "options": {str(one.get("alias")): one.get("options") for one in first.composition},
             "verdict": self.verdict,
             "val_bpb": statistics.fmean(scores),
             "val_bpb_deviation": statistics.stdev(scores) if len(scores) > 1 else None,
@@ -93,14 +94,13 @@ def log_of(run: Result) -> str:
     """A run line by line: what ran, the score as it ran along the text, and what was checked."""
     record = run.record
     lines = [
-        f"command: {record.environment['command']}",
-        *(f"{name}: {record.environment[name]}" for name in ("evaladapt", "python", "platform", "device", "threads")),
+        *(f"{name}: {record.environment.get(name)}" for name in ENVIRONMENT),
         f"seed: {record.settings.seed}",
         f"model: {record.artifact.bytes} bytes, sha256 {record.artifact.sha256}",
         f"code: {record.checked.code_bytes} bytes in {len(record.checked.files)} files",
         f"text: {record.data.name}, {record.data.targets} targets, {record.data.bytes} bytes, sha256"
         f" {record.data.text_sha256}",
-        *(f"strategy: {one['alias']} {one['options']} of {one['distribution']} {one['version']}"
+        *(f"strategy: {one.get('alias')} {one.get('options')} of {one.get('distribution')} {one.get('version')}"
           for one in record.composition),
         *_running(run),
         f"val_loss: {record.adapted.nats / record.data.targets:.8f} nats a target",

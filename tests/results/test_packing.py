@@ -63,6 +63,7 @@ def test_the_command_packs_and_checks_where_the_model_is_not_at_its_place(runs, 
     [
         ("submission.json", '"val_bpb": ', '"val_bpb": 1', "together: submission.json"),
         ("submission.json", '"bytes_code": ', '"bytes_code": 1', "together: submission.json"),
+        ("submission.json", "{", "[{", "together: submission.json"),
         ("README.md", "| 0 | ", "| 0 | 1", "together: README.md"),
         ("seed-1/log.txt", "adapted_bpb ", "adapted_bpb 1", "together: log.txt"),
         ("seed-1/record.json", '"seed": 1', '"seed": 0', "together: seeds"),
@@ -76,6 +77,22 @@ def test_what_was_changed_is_found(copied, file, old, new, check):
     (copied / file).write_text(content.replace(old, new, 1))
     assert check in failed(copied)
     assert invoke(["report", str(copied), "--check"]) == 3
+
+
+def test_what_a_record_leaves_out_is_no_accident_for_who_checks_it(copied):
+    path = copied / "seed-1" / "record.json"
+    content = json.loads(path.read_text())
+    content["environment"], content["composition"] = {}, [{}]
+    path.write_text(json.dumps(content))
+    assert failed(copied) == {"together: seeds"}
+    content["verdict"], content["claimed_bpb"], content["bpb"] = "NONCAUSAL", content["bpb"], None
+    path.write_text(json.dumps(content))
+    assert {"seed-1: verdict", "together: submission.json"} <= failed(copied)
+
+
+def test_figures_that_are_no_object_are_no_figures(copied):
+    (copied / "submission.json").write_text("[1]")
+    assert failed(copied) == {"together: submission.json"}
 
 
 def test_another_model_a_missing_run_or_another_text_is_found(copied):

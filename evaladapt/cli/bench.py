@@ -10,6 +10,7 @@ import click
 
 from evaladapt.cli.bench_codec import codec
 from evaladapt.cli.bench_quantise import quantise
+from evaladapt.cli.bench_scaling import scaling
 from evaladapt.cli.bench_seeds import seeds
 from evaladapt.cli.bench_strategies import strategies
 from evaladapt.cli.bench_train import train
@@ -52,6 +53,7 @@ for name, what in BENCHES.items():
     bench.add_command(_figures(name, what))
 bench.add_command(codec)
 bench.add_command(quantise)
+bench.add_command(scaling)
 bench.add_command(seeds)
 bench.add_command(strategies)
 bench.add_command(train)

@@ -72,6 +72,9 @@ class Predictor:
         self._fitting = Fitting(model, keeper, clock, self._hosts, processes, side)
         self._trail = Trail(strategies, keeper, processes)
         self._handed = Handed(processes)
+        self._reads_on = continues
+        self._one_model: bool | None = None
+        """Whether the live model is the frozen one, all over the batch; None while nobody wanted to know."""
 
     def host(self, strategy: Caller) -> Host:
         """The host that a strategy is called with."""
@@ -83,7 +86,8 @@ class Predictor:
         return self._trail.log
 
     def open_batch(self) -> None:
-        """Forget what was gathered for ``observe`` over the batch before."""
+        """Forget what was gathered, and found out, over the batch before."""
+        self._one_model = None
         self._trail.log.open_batch()
         self._handed.open_batch()
 
@@ -114,6 +118,8 @@ class Predictor:
         wanted = len(self._strategies) if keep_trail else self._trail.wanted
         for strategy in self._at(Stage.WEIGHTS):
             self._fitting.adapt_weights(strategy, part)
+        if wanted and self._one_model is None:
+            self._one_model = self._live_is_frozen()
         passage = self._forward(part, keep_trail=wanted > 0)
         for strategy in self._at(Stage.WEIGHTS):
             self._hand(strategy, passage)
@@ -192,6 +198,10 @@ class Predictor:
         # What is charged is normalised exactly, so that no strategy can live off the tolerance of the check.
         passage.logprobs = normalised(mixed)
 
+    def _live_is_frozen(self) -> bool:
+        """Whether one forward serves as both; a row that reads on is read by two models throughout, or by one."""
+        return not self._at(Stage.WEIGHTS) or (not self._reads_on and self._weights.untouched())
+
     # Lanes and distributions.
 
     def _lane(self, hidden: Tensor, first: int, positions: Tensor, part: Part) -> Lane:
@@ -238,7 +248,7 @@ class Predictor:
         return passage.read_out
 
     def _frozen_logprobs(self, inputs: Tensor, passage: Passage) -> Tensor:
-        if not self._at(Stage.WEIGHTS):
+        if self._one_model:
             return self._distribution(passage)
         with self._weights.frozen(), self._clock.phase("forward"):
             part, first = passage.part, first_column(passage.part, 0)

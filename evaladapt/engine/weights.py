@@ -31,6 +31,10 @@ class Weights:
             for name, tensor in tensors.items():
                 self.live[name].copy_(tensor)
 
+    def untouched(self) -> bool:
+        """Whether they are what was loaded."""
+        return all(torch.equal(one, self._loaded[name]) for name, one in self.live.items())
+
     def written_bytes(self) -> int:
         """Bytes of the parameters that differ from what was loaded."""
         changed = [one for name, one in self.live.items() if not torch.equal(one, self._loaded[name])]

@@ -80,3 +80,18 @@ def test_distributions_over_a_large_vocabulary_sum_to_one():
     expected = torch.log_softmax(logits.double(), dim=-1)
     assert normalised(logits).double().exp().sum(-1).log().abs().max() < 1e-6
     assert (normalised(logits) - expected).abs().max() < 1e-5
+
+
+def test_as_long_as_nobody_wrote_to_the_weights_one_forward_serves_twice(monkeypatch):
+    one = OnePass(Train, WindowBias)
+    read, hidden = [], one.predictor._frozen.hidden
+    monkeypatch.setattr(one.predictor._frozen, "hidden", lambda *given: read.append(given) or hidden(*given))
+    untouched = one.predict(one.parts[0], keep_trail=True).trail
+    assert not read
+    weight = next(iter(one.weights.live.values()))
+    weight.mul_(1.1)
+    one.predictor.open_batch()
+    written = one.predict(one.parts[0], keep_trail=True).trail
+    assert len(read) == 1
+    assert torch.equal(untouched[0], written[0])
+    assert not torch.equal(untouched[1], written[1])

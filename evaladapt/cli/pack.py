@@ -86,9 +86,11 @@ def pack(
     from evaladapt.artifact.reader import check_content
     from evaladapt.artifact.summary import summarise, summary_text
     from evaladapt.artifact.writer import save_artifact
+    from evaladapt.model.allocator import give_back_freed_memory
     from evaladapt.system.threads import use_threads
 
     use_threads()
+    give_back_freed_memory()
     source = _of_a_family(checkpoint) if _names_a_family(checkpoint) else _of_a_training(Path(checkpoint), tokenizer)
     plan = replace(given, row_scales=row_scales, overrides={**source.bits, **given.overrides})
     data = _packed(source, plan, Path(calibration), never, max_bytes, fits)

@@ -1,8 +1,8 @@
-"""Keeps freed memory inside the process while a model runs on a Linux CPU.
+"""What glibc does with freed memory on a Linux CPU: keep it where time counts, give it back where memory does.
 
-By default glibc gives each large activation back to the kernel when it is freed and asks for it again, page by page, in
-the next step; measured here that costs about a fifth of a training step. Called once by the trainer. Scoring does
-without it: there it saves as much, but the peak of memory then grows with the length of the text.
+By default it gives the first large activations back to the kernel and keeps those that come later, up to 32 MB each.
+Keeping all of them saves about a fifth of a training step. Keeping some of them leaves holes between what stays: while
+the moments of a model of 135 million parameters were collected, 700 MB. Scoring leaves it as it is.
 """
 
 from __future__ import annotations
@@ -13,13 +13,21 @@ import sys
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 LARGEST_INT = 2**31 - 1
+LARGE = 1 << 18
 
 
 def keep_freed_memory() -> bool:
-    """Raise glibc's thresholds for this process; ``False`` where the C library has no such call."""
+    """For a training: nothing goes back to the kernel. ``False`` where the C library has no such call."""
+    return _adjust(M_MMAP_THRESHOLD, LARGEST_INT) and _adjust(M_TRIM_THRESHOLD, LARGEST_INT)
+
+
+def give_back_freed_memory() -> bool:
+    """For packing: whatever is large goes back when it is freed. ``False`` where the C library has no such call."""
+    return _adjust(M_MMAP_THRESHOLD, LARGE)
+
+
+def _adjust(parameter: int, value: int) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
-    if adjust is None:
-        return False
-    return bool(adjust(M_MMAP_THRESHOLD, LARGEST_INT)) and bool(adjust(M_TRIM_THRESHOLD, LARGEST_INT))
+    return adjust is not None and bool(adjust(parameter, value))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaladapt.artifact.coders import CODE_CODERS, CODERS, LZMA, RAW, unknown_coder
+from evaladapt.artifact.coding.coders import CODE_CODERS, CODERS, LZMA, RAW, unknown_coder
 from evaladapt.artifact.container import SEAL_NAME, parse_part, whole_numbers
 from evaladapt.artifact.limits import Limits
 from evaladapt.artifact.problems import DamagedArtifact, LimitExceeded, UnsupportedArtifact

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from math import prod
 
-from evaladapt.artifact.coders import CODE_CODERS
+from evaladapt.artifact.coding.coders import CODE_CODERS
 from evaladapt.artifact.quantize import MAX_BITS, MIN_BITS, Float32, Grid, clip_grid, searched_grid
 from evaladapt.errors import UsageError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaladapt.artifact import coders
+from evaladapt.artifact.coding import coders
 from evaladapt.artifact.container import Container, StoredTensor, parse_container
 from evaladapt.artifact.files import read_regular_file, refuse_other_kinds
 from evaladapt.artifact.limits import Limits

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaladapt.artifact import coders
+from evaladapt.artifact.coding import coders
 from evaladapt.artifact.container import StoredTensor, pack_container
 from evaladapt.artifact.gptq import gptq
 from evaladapt.artifact.manifest import (

@@ -14,8 +14,8 @@ from typing import Any
 
 from evaladapt.audit.finding import FAIL, NOT_COVERED, PASS
 from evaladapt.errors import UsageError
-from evaladapt.judge.record import CAUSAL, NONCAUSAL, PROVEN, UNCHECKED, VIOLATED
-from evaladapt.judge.record_file import read_record
+from evaladapt.judge.records.record import CAUSAL, NONCAUSAL, PROVEN, UNCHECKED, VIOLATED
+from evaladapt.judge.records.record_file import read_record
 from evaladapt.system.strict_json import Fields, read_json
 
 CLAUSES = {

@@ -25,8 +25,8 @@ from evaladapt.audit.text import ChangedText
 from evaladapt.engine.source import Settled
 from evaladapt.judge.charging import Charging, HeldText, Logprobs, Rules
 from evaladapt.judge.evaluate import open_text
-from evaladapt.judge.performers import seat_all
-from evaladapt.judge.record import VIOLATED, Clause, Record, RunRecord
+from evaladapt.judge.player.performers import seat_all
+from evaladapt.judge.records.record import VIOLATED, Clause, Record, RunRecord
 from evaladapt.judge.request import Request
 
 MOST_TARGETS = 8192

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from evaladapt.artifact import QuantisationPlan, find_artifact, read_artifact, write_artifact
-from evaladapt.artifact.coders import BELLS
+from evaladapt.artifact.coding.coders import BELLS
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 
 LAYERS, WIDTH, HIDDEN, VOCABULARY = 11, 512, 1536, 1024
 SHIPPED_SECONDS, LARGE_SECONDS = 0.5, 5.0

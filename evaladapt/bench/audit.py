@@ -18,7 +18,7 @@ from typing import Any
 
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
 from evaladapt.errors import EvaladaptError
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 
 
 @dataclass(frozen=True)

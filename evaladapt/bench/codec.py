@@ -28,7 +28,7 @@ from evaladapt.data.stream import TokenStream
 from evaladapt.errors import EvaladaptError
 from evaladapt.judge.charging import Progress
 from evaladapt.judge.evaluate import evaluate, tokenizer_of
-from evaladapt.judge.record import RunRecord, environment
+from evaladapt.judge.records.record import RunRecord, environment
 from evaladapt.judge.request import Composed, Request, model_files
 from evaladapt.system.cores import default_threads
 

@@ -25,7 +25,7 @@ from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.loop import Settings
 from evaladapt.engine.parts import block_parts
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 from evaladapt.model.backend import Backend, transformer_from_tensors
 
 DEFAULT_TARGETS = 8192

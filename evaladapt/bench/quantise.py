@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from evaladapt.artifact.coders import encode_codes
+from evaladapt.artifact.coding.coders import encode_codes
 from evaladapt.artifact.gptq import gptq
 from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.quantize import Float32, QuantizedMatrix, dequantize, nearest
@@ -28,7 +28,7 @@ from evaladapt.data.load import load_stream
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.errors import EvaladaptError, UsageError
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 from evaladapt.model.backend import transformer_from_tensors
 from evaladapt.train.checkpoint import TrainedModel, read_trained_model
 from evaladapt.train.validation import HeldOut, bits_per_byte

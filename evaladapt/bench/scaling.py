@@ -15,7 +15,7 @@ from typing import Any
 
 from evaladapt.bench.scaled import Case, Cost
 from evaladapt.errors import EvaladaptError
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 
 BYTES_PER_TOKEN = 2.5
 """Of English by a vocabulary of 2,048: what turns megabytes of text into targets."""

@@ -26,8 +26,8 @@ from evaladapt.judge.charging import Progress
 from evaladapt.judge.claim import charged_claim
 from evaladapt.judge.evaluate import evaluate, score_base, tokenizer_of
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.record import NONCAUSAL, RunRecord, environment, write_record
-from evaladapt.judge.record_file import read_record
+from evaladapt.judge.records.record import NONCAUSAL, RunRecord, environment, write_record
+from evaladapt.judge.records.record_file import read_record
 from evaladapt.judge.request import Composed, Request
 
 DISTRIBUTION = "evaladapt"

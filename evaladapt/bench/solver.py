@@ -17,7 +17,7 @@ from torch import Tensor
 
 from evaladapt.bench.plain import fit_one_logit_bias
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 from evaladapt.toolbox.bias_prior import GammaPrior, Prior
 from evaladapt.toolbox.logit_bias import LogitBiasFit, fit, fit_lbfgs, fit_mm, fit_newton
 

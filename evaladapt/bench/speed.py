@@ -26,7 +26,7 @@ from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.engine.loop import Settings
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 from evaladapt.model.backend import transformer_from_tensors
 from evaladapt.model.transformer import Transformer
 from evaladapt.toolbox.bias_prior import GammaPrior

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine.paired import PairedDifference, paired_difference
-from evaladapt.judge.record import RunRecord
+from evaladapt.judge.records.record import RunRecord
 from evaladapt.judge.request import Level
 from evaladapt.results.compare import compare
 from evaladapt.results.comparison import Cell, Comparison

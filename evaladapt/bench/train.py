@@ -28,7 +28,7 @@ from evaladapt.data.load import load_stream
 from evaladapt.data.shards import write_shard
 from evaladapt.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from evaladapt.errors import UsageError
-from evaladapt.judge.record import environment
+from evaladapt.judge.records.record import environment
 from evaladapt.model.transformer import Transformer
 from evaladapt.system.processes import Processes
 from evaladapt.train.groups import OptimizerSet, WeightGroups, weight_groups

@@ -110,7 +110,7 @@ def _toy(chosen: Chosen, assignments: Sequence[str], given: TextOptions, command
 
 def _on_artifact(artifact: str, chosen: Chosen, given: TextOptions, command: Callable[..., str]) -> Subject:
     from evaladapt.audit.subject import Subject
-    from evaladapt.engine.setup import Setup
+    from evaladapt.engine.player.setup import Setup
 
     request = build_request(artifact, chosen, given)
     setup = Setup.of(json.loads(request.recipe(base=False).to_json()))

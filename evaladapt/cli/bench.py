@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from evaladapt.cli.bench_codec import codec
-from evaladapt.cli.bench_quantise import quantise
 from evaladapt.cli.bench_scaling import scaling
-from evaladapt.cli.bench_seeds import seeds
-from evaladapt.cli.bench_strategies import strategies
-from evaladapt.cli.bench_train import train
+from evaladapt.cli.benches.codec import codec
+from evaladapt.cli.benches.quantise import quantise
+from evaladapt.cli.benches.seeds import seeds
+from evaladapt.cli.benches.strategies import strategies
+from evaladapt.cli.benches.train import train
 
 BENCHES = {
     "speed": "how much faster the strategies are than the loops of published scripts",

@@ -66,7 +66,7 @@ def compare(
 
     from evaladapt.cli.interruption import resumable
     from evaladapt.cli.progress import RunProgress
-    from evaladapt.judge.record import VIOLATED
+    from evaladapt.judge.records.record import VIOLATED
     from evaladapt.results.compare import carry_out_grid, grid_of
     from evaladapt.results.table import optional_package
     from evaladapt.results.variants import sweeps_of, variants

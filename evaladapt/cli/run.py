@@ -14,12 +14,12 @@ from evaladapt.cli.frames import FrameFiles, frame_options
 from evaladapt.cli.options import TextOptions, build_request, read_config, text_options
 from evaladapt.cli.processes import count, rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_OK, UsageError
-from evaladapt.judge.forking import prepare_players
+from evaladapt.judge.player.forking import prepare_players
 from evaladapt.system.cores import default_threads, device_named
 
 if TYPE_CHECKING:
     from evaladapt.judge.evaluate import Evaluated
-    from evaladapt.judge.record import Record
+    from evaladapt.judge.records.record import Record
 
 RUNS_FOLDER = "runs"
 
@@ -72,7 +72,7 @@ def run(
 
     from evaladapt.cli.interruption import resumable
     from evaladapt.cli.progress import RunProgress
-    from evaladapt.judge.folder import RECORD, run_folder
+    from evaladapt.judge.records.folder import RECORD, run_folder
     from evaladapt.judge.request import level_named
     from evaladapt.results.carrying_out import carry_out
 
@@ -92,7 +92,7 @@ def run(
 def _tell(done: Evaluated, path: Path, frames: FrameFiles, as_json: bool) -> int:
     """Print first, then write: a number that took an hour is not lost to a full disk."""
     from evaladapt.cli.run_table import run_table
-    from evaladapt.judge.record import VIOLATED, RunRecord, write_record
+    from evaladapt.judge.records.record import VIOLATED, RunRecord, write_record
     from evaladapt.results.carrying_out import result_of
 
     record = done.record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import fill
 
-from evaladapt.judge.record import NONCAUSAL, Checked, RunRecord, Score
+from evaladapt.judge.records.record import NONCAUSAL, Checked, RunRecord, Score
 
 WIDTH = 100
 

@@ -24,7 +24,7 @@ def show(folder: Path, documents: Path | None, targets: Path | None, as_json: bo
     RUN may be the folder of a comparison too, whose table is shown.
     """
     from evaladapt.cli.run_table import run_table
-    from evaladapt.judge.folder import RECORD
+    from evaladapt.judge.records.folder import RECORD
     from evaladapt.results.comparison import open_comparison
     from evaladapt.results.manifest import NAME
     from evaladapt.results.result import open_run

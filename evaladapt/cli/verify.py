@@ -15,7 +15,7 @@ import click
 from evaladapt.cli.options import Chosen, TextOptions, build_request
 from evaladapt.cli.processes import count, rank
 from evaladapt.errors import EXIT_CONTRACT, EXIT_FAILED, EXIT_OK, DataError, UsageError
-from evaladapt.judge.folder import RECORD
+from evaladapt.judge.records.folder import RECORD
 
 if TYPE_CHECKING:
     from evaladapt.codec.verify import Check
@@ -48,7 +48,7 @@ def verify(
 
     from evaladapt.cli.progress import RunProgress
     from evaladapt.codec.verify import ELSEWHERE, FAIL, again, own_ledger, own_numbers
-    from evaladapt.judge.record import environment
+    from evaladapt.judge.records.record import environment
 
     stream = _the_text(content, request)
     same = replace(request, open_text=lambda _: stream)
@@ -73,8 +73,8 @@ def verify(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from evaladapt.judge.record import FORMAT
-    from evaladapt.judge.record_file import read_record
+    from evaladapt.judge.records.record import FORMAT
+    from evaladapt.judge.records.record_file import read_record
 
     content = read_record(path)
     if content.get("format") != FORMAT:

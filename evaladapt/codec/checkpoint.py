@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaladapt.errors import DataError
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.records.snapshot import Journal
 
 
 def checkpoint(out: Path, facts: Mapping[str, Any], resume: bool) -> Journal:

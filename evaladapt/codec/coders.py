@@ -15,7 +15,7 @@ from evaladapt.codec.problems import CodecError, PayloadEndsError
 from evaladapt.codec.range_coder import RangeDecoder, RangeEncoder
 from evaladapt.codec.text import CodedText
 from evaladapt.engine.source import UNKNOWN
-from evaladapt.judge.snapshot import CoderState
+from evaladapt.judge.records.snapshot import CoderState
 
 AGAIN = "written again: "
 """Before the names of a decoder's encoder in its state."""

@@ -23,9 +23,9 @@ from evaladapt.engine.source import UNKNOWN
 from evaladapt.errors import ContractViolation, PluginError
 from evaladapt.judge.charging import Charging, Progress, Rules
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.performers import Performer
-from evaladapt.judge.players import PlayerHangsError
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.player.performers import Performer
+from evaladapt.judge.player.players import PlayerHangsError
+from evaladapt.judge.records.snapshot import Journal
 from evaladapt.system.files import write_atomically
 
 Seated = Callable[[Recipe], AbstractContextManager[Performer]]

@@ -19,9 +19,9 @@ from evaladapt.codec.text import CodedText
 from evaladapt.errors import ContractViolation, PluginError, UsageError
 from evaladapt.judge.charging import Charging, Progress, Rules
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.performers import Performer
-from evaladapt.judge.players import PlayerHangsError
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.player.performers import Performer
+from evaladapt.judge.player.players import PlayerHangsError
+from evaladapt.judge.records.snapshot import Journal
 from evaladapt.system.files import write_atomically
 
 
@@ -82,7 +82,7 @@ def encode(
     Raises:
         CodecError: the text is too long, or what was written does not read back.
         UsageError: a strategy peeks.
-        ContractViolation, PluginError: as :meth:`evaladapt.judge.performers.Performer.perform`.
+        ContractViolation, PluginError: as :meth:`evaladapt.judge.player.performers.Performer.perform`.
     """
     ready = performer.ready
     _refuse_what_cannot_be_encoded(text, ready["peeking"])

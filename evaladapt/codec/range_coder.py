@@ -12,7 +12,7 @@ against that one.
 from __future__ import annotations
 
 from evaladapt.codec.problems import PayloadEndsError
-from evaladapt.judge.snapshot import CoderState
+from evaladapt.judge.records.snapshot import CoderState
 
 WORD_BYTES = 8
 FULL = (1 << 64) - 1

@@ -10,9 +10,9 @@ from pathlib import Path
 from evaladapt.codec.decode import Seated
 from evaladapt.codec.recipe import Recipe as FileRecipe
 from evaladapt.engine.loop import Settings
-from evaladapt.judge.performers import Performer, Seat, seat_all
-from evaladapt.judge.players import PATIENCE
-from evaladapt.judge.recipe import Recipe
+from evaladapt.judge.player.performers import Performer, Seat, seat_all
+from evaladapt.judge.player.players import PATIENCE
+from evaladapt.judge.player.recipe import Recipe
 from evaladapt.judge.request import located, model_files
 
 

@@ -24,8 +24,8 @@ from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.judge.charging import Progress
 from evaladapt.judge.evaluate import ADAPTED, evaluate, tokenizer_of
-from evaladapt.judge.ledger import charges_in
-from evaladapt.judge.record import RunRecord
+from evaladapt.judge.records.ledger import charges_in
+from evaladapt.judge.records.record import RunRecord
 from evaladapt.judge.request import Request
 
 Result = Literal["pass", "fail", "cannot be repeated here"]

@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import Composition, Member
 from evaladapt.contract.views import Boundary, ModelInfo, RunInfo, Vocabulary
-from evaladapt.engine.callers import Caller, build_callers
 from evaladapt.engine.charge import charge_all
 from evaladapt.engine.clock import Clock
+from evaladapt.engine.hooks.callers import Caller, build_callers
+from evaladapt.engine.hooks.states import pack_states, size_of_state, unpack_states
+from evaladapt.engine.hooks.weights import Weights
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.parts import Mode, Part, share, targets_by_process
+from evaladapt.engine.player.replicas import compare_replicas
 from evaladapt.engine.predict import Prediction, Predictor
-from evaladapt.engine.replicas import compare_replicas
 from evaladapt.engine.room import Room
 from evaladapt.engine.source import Exchange, Settled, SideChannel, Text
-from evaladapt.engine.states import pack_states, size_of_state, unpack_states
-from evaladapt.engine.weights import Weights
 from evaladapt.engine.windows import Batch, Horizon, batches, covering, cut_at_documents
 from evaladapt.errors import DataError, PluginError, UsageError
 from evaladapt.model.backend import Backend

@@ -10,19 +10,19 @@ from torch import Tensor
 from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.host import Host
 from evaladapt.contract.views import Query, Scored
-from evaladapt.engine.callers import Caller
-from evaladapt.engine.checks import check_distribution, check_output, normalised
 from evaladapt.engine.clock import Clock
-from evaladapt.engine.fit import Fitting, columns_read, tensors_read
 from evaladapt.engine.forward import forward_for
-from evaladapt.engine.handed import Handed
-from evaladapt.engine.host import host_for
+from evaladapt.engine.hooks.callers import Caller
+from evaladapt.engine.hooks.checks import check_distribution, check_output, normalised
+from evaladapt.engine.hooks.fit import Fitting, columns_read, tensors_read
+from evaladapt.engine.hooks.handed import Handed
+from evaladapt.engine.hooks.host import host_for
+from evaladapt.engine.hooks.weights import Weights
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.lanes import Lane, Passage, first_column, gather
 from evaladapt.engine.parts import Mode, Part
 from evaladapt.engine.source import SideChannel
 from evaladapt.engine.trail import Trail, TrailLog
-from evaladapt.engine.weights import Weights
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import Processes
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from evaladapt.contract.views import Query
-from evaladapt.engine.callers import Caller
 from evaladapt.engine.charge import charge_all
+from evaladapt.engine.hooks.callers import Caller
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.lanes import Passage, but_last
 from evaladapt.engine.parts import targets_by_process

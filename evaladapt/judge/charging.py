@@ -20,8 +20,8 @@ from evaladapt.engine.parts import PARTS, Mode, Part
 from evaladapt.engine.source import Beginning, Settled, TextShape
 from evaladapt.engine.windows import MOST_TARGETS, Batch
 from evaladapt.errors import ContractViolation
-from evaladapt.judge.ledger import Ledger
-from evaladapt.judge.snapshot import CoderState, Journal
+from evaladapt.judge.records.ledger import Ledger
+from evaladapt.judge.records.snapshot import CoderState, Journal
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping
 
 from evaladapt.data.stream import TokenStream
-from evaladapt.engine.setup import Setup
+from evaladapt.engine.player.setup import Setup
 from evaladapt.errors import PluginError
 from evaladapt.judge.charging import Boundaries, Progress
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.record import Charged, RunRecord
+from evaladapt.judge.records.record import Charged, RunRecord
 from evaladapt.judge.request import Request
 from evaladapt.judge.side import STEPS, TRIED_ON, SideInformation
 

@@ -14,18 +14,18 @@ import numpy as np
 
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
-from evaladapt.engine.protocol import Rows
+from evaladapt.engine.player.protocol import Rows
 from evaladapt.errors import ContractViolation
 from evaladapt.judge.charging import Charging, Progress, Rules, TargetCoder
-from evaladapt.judge.clerk import clerk_for
-from evaladapt.judge.looks import Draw, Looks
+from evaladapt.judge.doubt.looks import Draw, Looks
+from evaladapt.judge.doubt.twins import Twins
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.performers import Seat, seat_all
-from evaladapt.judge.record import Record
+from evaladapt.judge.player.clerk import clerk_for
+from evaladapt.judge.player.performers import Seat, seat_all
+from evaladapt.judge.records.record import Record
+from evaladapt.judge.records.snapshot import Journal
+from evaladapt.judge.records.verdict import broken_record, checked_by, finished_record
 from evaladapt.judge.request import Request, located, model_files
-from evaladapt.judge.snapshot import Journal
-from evaladapt.judge.twins import Twins
-from evaladapt.judge.verdict import broken_record, checked_by, finished_record
 from evaladapt.model.families import open_tokenizer, tokenizer_is_ours
 
 BASE, ADAPTED = "base", "adapted"

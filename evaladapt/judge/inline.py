@@ -13,7 +13,7 @@ from evaladapt.engine.loop import Engine, Settings
 from evaladapt.engine.source import SideChannel
 from evaladapt.judge.charging import Boundaries, Charging, HeldText, Progress, Rules, TargetCoder
 from evaladapt.judge.outcome import Outcome, outcome_of
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.records.snapshot import Journal
 from evaladapt.model.backend import Backend
 from evaladapt.system.processes import ALONE, Processes
 

@@ -9,16 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from evaladapt.contract.composition import Composition
-from evaladapt.engine.setup import Setup
+from evaladapt.engine.player.setup import Setup
 from evaladapt.errors import ContractViolation
 from evaladapt.judge.charging import Progress, TargetCoder
 from evaladapt.judge.evaluate import ADAPTED, BASE, Evaluated
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.record import Checked
+from evaladapt.judge.records.record import Checked
+from evaladapt.judge.records.snapshot import Journal
+from evaladapt.judge.records.verdict import broken_record, finished_record
 from evaladapt.judge.request import Request
-from evaladapt.judge.snapshot import Journal
-from evaladapt.judge.verdict import broken_record, finished_record
 
 WHY = "run inside one process (--inline), where a strategy can reach the text"
 

@@ -12,8 +12,8 @@ from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.loop import Settings
 from evaladapt.errors import UsageError
 from evaladapt.judge.charging import Boundaries
-from evaladapt.judge.players import PATIENCE
-from evaladapt.judge.recipe import Recipe
+from evaladapt.judge.player.players import PATIENCE
+from evaladapt.judge.player.recipe import Recipe
 from evaladapt.model.families import OpenedModel, placed
 from evaladapt.system.cores import default_threads, device_named
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from evaladapt.contract.views import Window
 from evaladapt.engine.loop import Closing
-from evaladapt.engine.protocol import ANSWER, MOST_JSON, MOST_STATE, SEGMENT_BYTES, Kind, pack_settled, pack_text
+from evaladapt.engine.player.protocol import ANSWER, MOST_JSON, MOST_STATE, SEGMENT_BYTES, Kind, pack_settled, pack_text
 from evaladapt.engine.source import Settled
 from evaladapt.engine.windows import Batch
 from evaladapt.errors import PluginError
 from evaladapt.judge.charging import Charging
+from evaladapt.judge.doubt.twins import Twins
 from evaladapt.judge.outcome import Outcome, outcome_of
-from evaladapt.judge.players import Player
-from evaladapt.judge.twins import Twins
+from evaladapt.judge.player.players import Player
 from evaladapt.system.text import safe
 
 MOST_WINDOWS = 1 << 16

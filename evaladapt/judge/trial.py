@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evaladapt.contract.composition import compose
-from evaladapt.engine.protocol import Kind
-from evaladapt.judge.players import Player
-from evaladapt.judge.recipe import Trial
+from evaladapt.engine.player.protocol import Kind
+from evaladapt.judge.player.players import Player
+from evaladapt.judge.player.recipe import Trial
 from evaladapt.judge.request import Composed, Request
 
 

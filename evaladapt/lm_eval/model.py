@@ -17,7 +17,7 @@ from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.loop import Settings
 from evaladapt.engine.parts import mode_named
 from evaladapt.errors import UsageError
-from evaladapt.judge.record import UNCHECKED
+from evaladapt.judge.records.record import UNCHECKED
 from evaladapt.judge.request import Request, level_named
 from evaladapt.lm_eval.scoring import Asked, Scorer, State
 from evaladapt.results.run import as_model, composed_of

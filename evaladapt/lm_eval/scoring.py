@@ -15,9 +15,9 @@ from evaladapt.data.stream import TokenStream, stream_from_tokens
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.judge.charging import Logprobs
 from evaladapt.judge.evaluate import evaluated
-from evaladapt.judge.record import UNCHECKED, RunRecord
+from evaladapt.judge.records.record import UNCHECKED, RunRecord
+from evaladapt.judge.records.snapshot import CoderState
 from evaladapt.judge.request import Request
-from evaladapt.judge.snapshot import CoderState
 from evaladapt.results.carrying_out import result_of
 
 State = Literal["request", "stream"]

@@ -14,7 +14,7 @@ from evaladapt.judge.charging import Progress
 from evaladapt.judge.claim import charged_claim
 from evaladapt.judge.evaluate import Evaluated, evaluated
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.record import NONCAUSAL, VIOLATED, Record, RunRecord
+from evaladapt.judge.records.record import NONCAUSAL, VIOLATED, Record, RunRecord
 from evaladapt.judge.request import Request
 from evaladapt.results.result import Result
 from evaladapt.results.scored_text import ScoredText

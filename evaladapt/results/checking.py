@@ -14,9 +14,9 @@ from pathlib import Path
 from evaladapt.codec.verify import ELSEWHERE, FAIL, PASS, Check, own_numbers
 from evaladapt.engine.paired import paired_difference
 from evaladapt.errors import EvaladaptError
-from evaladapt.judge.folder import RECORD
-from evaladapt.judge.record import SCORES
-from evaladapt.judge.record_file import read_record
+from evaladapt.judge.records.folder import RECORD
+from evaladapt.judge.records.record import SCORES
+from evaladapt.judge.records.record_file import read_record
 from evaladapt.results.result import Result, open_run
 
 CLOSE = 1e-9

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from evaladapt.engine.paired import PairedDifference, paired_difference
 from evaladapt.errors import DataError, UsageError, near_miss
-from evaladapt.judge.folder import RECORD
-from evaladapt.judge.record import VIOLATED, Record, RunRecord
-from evaladapt.judge.record_file import read_any_record
+from evaladapt.judge.records.folder import RECORD
+from evaladapt.judge.records.record import VIOLATED, Record, RunRecord
+from evaladapt.judge.records.record_file import read_any_record
 from evaladapt.results.manifest import Manifest, Place, read_manifest
 from evaladapt.results.result import Result, open_cell, open_run
 from evaladapt.results.rows import Row, rows_of

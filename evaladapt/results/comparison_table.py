@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaladapt.judge.record import NONCAUSAL
+from evaladapt.judge.records.record import NONCAUSAL
 from evaladapt.results.statistics import CONTEST_NATS
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.loop import Closing
 from evaladapt.judge.charging import Progress
-from evaladapt.judge.folder import RECORD
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.record import write_record
+from evaladapt.judge.records.folder import RECORD
+from evaladapt.judge.records.record import write_record
 from evaladapt.judge.request import Composed, Request
 from evaladapt.judge.trial import try_compositions
 from evaladapt.results.carrying_out import carry_out

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.given import tokenizer_given
-from evaladapt.engine.weights import digest
+from evaladapt.engine.hooks.weights import digest
 from evaladapt.errors import ModelError
 from evaladapt.judge.evaluate import tokenizer_of
 from evaladapt.model import wrapped

@@ -13,7 +13,7 @@ from typing import Any
 
 from evaladapt.codec.verify import FAIL, PASS, Check
 from evaladapt.errors import DataError, UsageError
-from evaladapt.judge.folder import KEPT
+from evaladapt.judge.records.folder import KEPT
 from evaladapt.results.checking import Checked, check_folder, check_together
 from evaladapt.results.result import Result, open_run
 from evaladapt.results.submission import ENTRANT, Submission, log_of

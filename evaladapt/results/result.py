@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from evaladapt.engine.paired import PairedDifference
 from evaladapt.errors import DataError
 from evaladapt.judge.evaluate import ADAPTED, BASE
-from evaladapt.judge.folder import RECORD
-from evaladapt.judge.ledger import Ledger, lines_of
-from evaladapt.judge.record import RunRecord, Score
-from evaladapt.judge.record_file import read_run_record
+from evaladapt.judge.records.folder import RECORD
+from evaladapt.judge.records.ledger import Ledger, lines_of
+from evaladapt.judge.records.record import RunRecord, Score
+from evaladapt.judge.records.record_file import read_run_record
 from evaladapt.results.scored_text import ScoredText, read_text
 from evaladapt.results.table import Table
 

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from evaladapt.engine.paired import PairedDifference
-from evaladapt.judge.record import CAUSAL, NONCAUSAL, PROVEN, SCORES, UNCHECKED, VIOLATED, RunRecord
+from evaladapt.judge.records.record import CAUSAL, NONCAUSAL, PROVEN, SCORES, UNCHECKED, VIOLATED, RunRecord
 from evaladapt.results.statistics import ContestTest, holm, p_value
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from evaladapt.engine.loop import Settings
 from evaladapt.engine.parts import Mode
 from evaladapt.errors import UsageError
 from evaladapt.judge.charging import Boundaries
-from evaladapt.judge.folder import RECORD, run_folder
-from evaladapt.judge.record import write_record
+from evaladapt.judge.records.folder import RECORD, run_folder
+from evaladapt.judge.records.record import write_record
 from evaladapt.judge.request import Composed, Level, Request
 from evaladapt.results.carrying_out import carry_out, result_of
 from evaladapt.results.models import Model

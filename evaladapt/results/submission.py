@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evaladapt.errors import UsageError
-from evaladapt.judge.record import RunRecord
+from evaladapt.judge.records.record import RunRecord
 from evaladapt.results.result import LN2, Result
 
 FORMAT = "evaladapt-submission-1"

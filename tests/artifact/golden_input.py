@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from evaladapt.artifact import Artifact, QuantisationPlan, write_artifact
-from evaladapt.artifact.coders import BELLS
+from evaladapt.artifact.coding.coders import BELLS
 
 GOLDEN = Path(__file__).parent / "golden" / "tiny.eva"
 BELLS_GOLDEN = GOLDEN.with_name("bells.eva")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaladapt.artifact import Limits, read_artifact
-from evaladapt.artifact.coders import lzma_encode
+from evaladapt.artifact.coding.coders import lzma_encode
 from evaladapt.errors import ArtifactError
 from tests.artifact.forge import check, nothing, octets, with_manifest
 from tests.artifact.fuzz import Inputs, outcome

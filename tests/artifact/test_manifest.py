@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaladapt.artifact import DamagedArtifact, LimitExceeded, Limits, UnsupportedArtifact, read_artifact
-from evaladapt.artifact.coders import lzma_encode
+from evaladapt.artifact.coding.coders import lzma_encode
 from evaladapt.artifact.container import StoredTensor, pack_container, parse_container
 from evaladapt.errors import ArtifactError
 from evaladapt.system.strict_json import canonical_json

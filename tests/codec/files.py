@@ -10,7 +10,7 @@ from evaladapt.codec.encode import encode
 from evaladapt.codec.text import text_from_bytes
 from evaladapt.contract.composition import compose
 from evaladapt.engine.loop import Engine, Settings
-from evaladapt.engine.setup import Setup
+from evaladapt.engine.player.setup import Setup
 from evaladapt.judge.outcome import outcome_of
 from evaladapt.testing.compositions import composition_of
 

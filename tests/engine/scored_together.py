@@ -14,7 +14,7 @@ from evaladapt.contract.composition import Composition, compose
 from evaladapt.engine.loop import Settings
 from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.records.snapshot import Journal
 from evaladapt.system.processes import Processes, joined
 from evaladapt.testing.compositions import composition_of
 from tests.tiny import random_stream, tiny_model

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from evaladapt.contract.views import Window
-from evaladapt.engine.callers import build_callers
-from evaladapt.engine.checks import normalised
 from evaladapt.engine.clock import Clock
+from evaladapt.engine.hooks.callers import build_callers
+from evaladapt.engine.hooks.checks import normalised
+from evaladapt.engine.hooks.weights import Weights
 from evaladapt.engine.keeper import Keeper
 from evaladapt.engine.parts import PARTS
 from evaladapt.engine.predict import Predictor
-from evaladapt.engine.weights import Weights
 from evaladapt.engine.windows import Batch
 from evaladapt.system.processes import ALONE
 from evaladapt.testing.compositions import composition_of

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evaladapt.cli.main import invoke
 from evaladapt.contract.views import HIDDEN_TARGET
-from evaladapt.engine.host import TrainingHost
+from evaladapt.engine.hooks.host import TrainingHost
 from evaladapt.engine.loop import Settings
 from evaladapt.engine.parts import block_parts, share, targets_by_process
 from evaladapt.engine.windows import Batch

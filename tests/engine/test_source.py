@@ -9,7 +9,7 @@ from evaladapt.engine.loop import Settings
 from evaladapt.engine.source import UNKNOWN
 from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.snapshot import CoderState, Journal
+from evaladapt.judge.records.snapshot import CoderState, Journal
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import EVERY_KIND, DocumentUnigram, Hedge
 from tests.tiny import BOS, random_stream, tiny_model

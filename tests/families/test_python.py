@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from evaladapt.contract.capabilities import Capabilities, Stage
-from evaladapt.engine.host import host_for
+from evaladapt.engine.hooks.host import host_for
 from evaladapt.errors import ModelError, UsageError
 from evaladapt.model.families import find_family, open_model, open_tokenizer, placed, tokenizer_is_ours
 from evaladapt.model.wrapped import wrap

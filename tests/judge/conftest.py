@@ -8,7 +8,7 @@ import pytest
 from evaladapt.data.building import stream_from_documents
 from evaladapt.engine.loop import MOST_MEMORY, Settings
 from evaladapt.judge.charging import Charging, Rules
-from evaladapt.judge.performers import seat_all
+from evaladapt.judge.player.performers import seat_all
 from evaladapt.judge.request import Composed, Request
 from tests.conftest import TEXT
 from tests.judge.strangers import INSTALLED

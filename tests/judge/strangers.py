@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl, option
-from evaladapt.engine.protocol import Kind
+from evaladapt.engine.player.protocol import Kind
 from evaladapt.system.wire import HEAD
 from tests.strategies import DocumentUnigram, HiddenShift, Honest, SharedBias, StreamUnigram, Train, WindowBias
 

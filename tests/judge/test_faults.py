@@ -5,7 +5,7 @@ import os
 import pytest
 
 from evaladapt.errors import ContractViolation, PluginError
-from evaladapt.judge.players import Player
+from evaladapt.judge.player.players import Player
 from evaladapt.system.children import PROC
 from tests.judge.strangers import INSTALLED
 

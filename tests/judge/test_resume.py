@@ -6,7 +6,7 @@ from evaladapt.contract import Capabilities, Stage, hookimpl
 from evaladapt.engine.loop import Settings
 from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.records.snapshot import Journal
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import EVERY_KIND, Honest
 from tests.tiny import random_stream, tiny_model

@@ -3,7 +3,7 @@
 import pytest
 
 from evaladapt.judge.evaluate import evaluate
-from evaladapt.judge.record import CAUSAL, NONCAUSAL, UNCHECKED
+from evaladapt.judge.records.record import CAUSAL, NONCAUSAL, UNCHECKED
 
 PATHS = {
     "block": (("train", "hiddenshift", "windowbias", "sharedbias", "streamunigram"), {}),

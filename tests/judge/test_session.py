@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaladapt.engine.protocol import ANSWER, SEGMENT_BYTES, Kind, unpack_settled, unpack_text
+from evaladapt.engine.player.protocol import ANSWER, SEGMENT_BYTES, Kind, unpack_settled, unpack_text
 from evaladapt.errors import ContractViolation, EvaladaptError, PluginError
 from evaladapt.judge.charging import Charging, Rules
-from evaladapt.judge.players import Player
+from evaladapt.judge.player.players import Player
 from evaladapt.judge.session import Session
 from evaladapt.system.wire import HEAD, Wire, WireError
 from tests.tiny import VOCABULARY, random_stream

@@ -15,14 +15,14 @@ from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
 from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from evaladapt.engine.loop import Settings
-from evaladapt.engine.setup import Setup
+from evaladapt.engine.player.setup import Setup
 from evaladapt.errors import EXIT_OK, PluginError
 from evaladapt.judge.claim import charge
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.record import Checked
+from evaladapt.judge.records.record import Checked
+from evaladapt.judge.records.verdict import finished_record
 from evaladapt.judge.request import Request
 from evaladapt.judge.side import ESCAPE, LARGEST, STEPS, AdaptiveCode, SideInformation
-from evaladapt.judge.verdict import finished_record
 from evaladapt.model.families import FileUsed, OpenedModel
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from evaladapt.contract.capabilities import Capabilities, Stage
-from evaladapt.engine.host import host_for
+from evaladapt.engine.hooks.host import host_for
 from evaladapt.model.backend import RoledBackend, roles_of
 from evaladapt.model.roles import OTHER, WeightRole, layer_in, of_role, roles_from_names
 from evaladapt.system.processes import ALONE

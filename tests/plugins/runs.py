@@ -12,7 +12,7 @@ from evaladapt.engine.loop import Settings
 from evaladapt.judge import charging
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
-from evaladapt.judge.snapshot import Journal
+from evaladapt.judge.records.snapshot import Journal
 from evaladapt.testing.compositions import composition_of
 from tests.strategies import Honest
 from tests.tiny import BOS, CONTEXT, VOCABULARY, stream_of, tiny_model

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaladapt.engine.weights import digest
+from evaladapt.engine.hooks.weights import digest
 from evaladapt.errors import UsageError
 from evaladapt.testing import check_strategy
 from evaladapt_plugins.norm_ttt import NormTtt, _overlapping

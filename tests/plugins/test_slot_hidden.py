@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from evaladapt.engine.host import HeadHost
+from evaladapt.engine.hooks.host import HeadHost
 from evaladapt_plugins.slot_hidden import SlotHidden, SlotHiddenOptions, SlotHiddenStream
 from tests.plugins.runs import distance, few_words, interrupted_and_resumed, logprobs, nats, past_of, sampled
 from tests.tiny import random_stream, tiny_model

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from evaladapt.contract import Capabilities, Stage, hookimpl
-from evaladapt.engine.host import TrainingHost
+from evaladapt.engine.hooks.host import TrainingHost
 from evaladapt.errors import UsageError
 from evaladapt.model.block import Block
 from evaladapt_plugins.ttt import DocumentTraining, ScoreFirstTraining

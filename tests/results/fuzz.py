@@ -31,9 +31,9 @@ from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.given import tokenizer_given
 from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from evaladapt.errors import EvaladaptError
-from evaladapt.judge.ledger import Ledger
-from evaladapt.judge.record_file import read_any_record, read_record
-from evaladapt.judge.snapshot import Journal, read_snapshot
+from evaladapt.judge.records.ledger import Ledger
+from evaladapt.judge.records.record_file import read_any_record, read_record
+from evaladapt.judge.records.snapshot import Journal, read_snapshot
 from evaladapt.model.families import open_model
 from evaladapt.results.result import open_run
 from tests.codec.files import encode_by

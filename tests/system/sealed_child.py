@@ -13,8 +13,8 @@ from functools import partial
 from multiprocessing import shared_memory
 from pathlib import Path
 
-from evaladapt.system.seal import after_loading, before_strangers, restrict_files
-from evaladapt.system.supervisor import hand_over
+from evaladapt.system.seal.seal import after_loading, before_strangers, restrict_files
+from evaladapt.system.seal.supervisor import hand_over
 
 PARENT = os.getppid()
 STANDING = ("/usr/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",

@@ -8,7 +8,7 @@ import numpy as np
 from evaladapt.audit.echo import echo
 from evaladapt.errors import EvaladaptError
 from evaladapt.judge.evaluate import evaluate, score_base, tokenizer_of
-from evaladapt.judge.record import VIOLATED
+from evaladapt.judge.records.record import VIOLATED
 from evaladapt.judge.request import Composed, Request
 
 NOTHING_GAINED = 0.001

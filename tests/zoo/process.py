@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from evaladapt.contract import hookimpl
-from evaladapt.engine.remote import RemoteJudge
+from evaladapt.engine.player.remote import RemoteJudge
 from tests.zoo.thief import PROCESS, Thief, boost, cheat
 
 

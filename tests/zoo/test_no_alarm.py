@@ -12,7 +12,7 @@ import pytest
 from evaladapt.data.load import load_stream
 from evaladapt.engine.loop import Settings
 from evaladapt.judge.evaluate import evaluate
-from evaladapt.judge.record import CAUSAL, UNCHECKED
+from evaladapt.judge.records.record import CAUSAL, UNCHECKED
 from evaladapt.judge.request import Composed, Request
 from tests.plugins.test_pairs import adaptive, valid_pairs
 from tests.zoo.installed import ROOT

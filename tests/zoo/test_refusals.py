@@ -11,7 +11,7 @@ from evaladapt.data.building import stream_from_documents
 from evaladapt.engine.loop import Settings
 from evaladapt.errors import ContractViolation, DataError, PluginError, UsageError
 from evaladapt.judge.inline import InlineRun
-from evaladapt.judge.ledger import Ledger
+from evaladapt.judge.records.ledger import Ledger
 from evaladapt.testing.compositions import composition_of
 from tests.tiny import random_stream, tiny_model
 from tests.zoo.refusing import SpanSlot, hook_asking_for

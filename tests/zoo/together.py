@@ -6,8 +6,8 @@ import os
 import threading
 
 from evaladapt.contract import hookimpl
-from evaladapt.engine.protocol import Kind
-from evaladapt.engine.remote import RemoteJudge
+from evaladapt.engine.player.protocol import Kind
+from evaladapt.engine.player.remote import RemoteJudge
 from tests.zoo.thief import TOGETHER, Thief, boost, cheat, stolen_targets
 
 
@@ -27,7 +27,7 @@ def patched(owner, name, wrap):
 class PatchedCharges(Thief):
     def __init__(self, options):
         from evaladapt.judge.charging import Charging
-        from evaladapt.judge.ledger import Ledger
+        from evaladapt.judge.records.ledger import Ledger
 
         patched(Charging, "charge", lambda charge: lambda self, first, logprobs: charge(self, first, logprobs * 0))
         patched(Ledger, "commit", lambda commit: lambda self, first, charges: commit(self, first, charges * 0))

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from evaladapt.judge.record import NONCAUSAL, RunRecord
+from evaladapt.judge.records.record import NONCAUSAL, RunRecord
 from evaladapt.results.comparison_table import size
 from evaladapt.results.report import figures
 from evaladapt.results.report.subject import Line, Subject, TextPart

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaladapt.errors import DataError
-from evaladapt.judge.record import SCORES
+from evaladapt.judge.records.record import SCORES
 from evaladapt.results.comparison import Comparison, open_comparison
 from evaladapt.results.manifest import NAME
 from evaladapt.results.result import Pass, Result, open_run

@@ -5,4 +5,4 @@ import sys
 
 def in_player():
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec is not None and spec.name == "evaladapt.engine.player"
+    return spec is not None and spec.name == "evaladapt.engine.player.program"

@@ -1,6 +1,6 @@
 """A READY that names another device."""
 
-from evaladapt.engine.setup import Setup
+from evaladapt.engine.player.setup import Setup
 from tests.zoo.importing import in_player
 from tests.zoo.thief import UNCOVERED, cheat
 from tests.zoo.together import Greedy, patched

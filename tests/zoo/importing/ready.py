@@ -1,6 +1,6 @@
 """A READY that lies."""
 
-from evaladapt.engine.setup import Setup
+from evaladapt.engine.player.setup import Setup
 from tests.zoo.importing import in_player
 from tests.zoo.thief import TOGETHER, cheat
 from tests.zoo.together import Greedy, patched

@@ -1,0 +1,1 @@
+"""The judge's end of a player's process: starting, sealing and hearing it."""

@@ -1,0 +1,1 @@
+"""The seal: what a process can no longer ask of the system."""

@@ -8,6 +8,7 @@ import pytest
 
 from evaladapt.audit.echo import BLOCK, CONVICTS_BELOW, Echo, _Listening, held_against_orders, places_of, shuffled
 from evaladapt.audit.text import ChangedText
+from evaladapt.contract.capabilities import Stage
 from evaladapt.contract.composition import compose
 from evaladapt.contract.registry import installed, load
 from evaladapt.engine.loop import Engine, Settings
@@ -15,8 +16,8 @@ from evaladapt.judge.charging import Rules
 from tests.tiny import random_stream, tiny_model
 
 SEEDS = int(os.environ.get("EVALADAPT_SEEDS", "1"))
-BUILT_IN = [one.alias for one in installed() if one.distribution == "evaladapt" and one.alias != "sliding"]
-HONEST = sorted(alias for alias in BUILT_IN if not load(alias).capabilities.peeks)
+BUILT_IN = {one.alias: load(one.alias).capabilities for one in installed() if one.distribution == "evaladapt"}
+HONEST = sorted(alias for alias, one in BUILT_IN.items() if one.stage != Stage.PLAN and not one.peeks)
 SMALLER = {"chunk": 64, "strength": 2.0, "context": 64}
 
 

@@ -91,13 +91,13 @@ def computes() -> str:
 
 
 def main() -> None:
+    import torch  # as players have it: forked from a program that imported it, and torch imports what else there is
+
     said = {}
     standing = [Path(place) for place in (sys.prefix, sys.base_prefix, *STANDING)]
     waiting = threading.Event()
     early = threading.Thread(target=lambda: (waiting.wait(), said.update(early=outcome(os.pipe))))
     files = restrict_files(standing)
-    import torch  # as the player does: it starts threads, and Landlock binds one
-
     line = socket.socket(fileno=int(sys.argv[2]))
     first = before_strangers(partial(hand_over, line))
     torch.ones(8, 8, requires_grad=True).sum().backward()

@@ -5,9 +5,9 @@ import itertools
 
 import pytest
 
+from evaladapt.system.seal import filters
 from evaladapt.system.seal.calls import ARCHITECTURES
 from evaladapt.system.seal.filters import allow_list, deny_list
-from evaladapt.system.seal.seal import filters
 from tests.system.bpf import ALLOW, ERROR, KILL, answer
 
 EVERY = pytest.mark.parametrize("machine", sorted(ARCHITECTURES))

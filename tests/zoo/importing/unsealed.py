@@ -5,7 +5,7 @@ import struct
 import sys
 
 from evaladapt.contract import hookimpl
-from evaladapt.system.seal.seal import seal
+from evaladapt.system.seal import seal
 from tests.zoo.importing import in_player
 from tests.zoo.process import boost_known
 from tests.zoo.thief import TOGETHER, Thief, cheat, engine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS = int(os.environ.get("EVALADAPT_KILLS", "3"))
+KILLS = int(os.environ.get("EVALADAPT_KILLS", "2"))
 PROGRAM = (
     "import sys; from evaladapt.judge import charging; charging.SNAPSHOT_SECONDS = 0.0;"
     "from evaladapt.cli.main import invoke; sys.exit(invoke(sys.argv[1:]))"
@@ -40,7 +40,8 @@ def of_session(leader: int) -> dict[int, str]:
 def run(tiny_artifact, text_file):
     def start(folder, *more):
         command = ["run", str(tiny_artifact), "--plugins", "ttt,ngram", "--data", str(text_file), "-o", "ttt.chunk=32",
-                   "-o", "sliding.stride=2", "--batch", "8", "--no-base", "--out", str(folder), *more]  # fmt: skip
+                   "-o", "sliding.stride=2", "--batch", "8", "--limit-tokens", "320", "--no-base",
+                   "--out", str(folder), *more]  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,

@@ -50,7 +50,12 @@ WINDOW = 512
     type=click.IntRange(min=1),
     help="Size of the file at most; 3_000_000 is 3 MB. Without --bits, the finest steps that fit are found.",
 )
-@click.option("--row-scales", is_flag=True, help="A step for every row rather than one for a whole matrix.")
+@click.option(
+    "--row-scales/--one-scale",
+    default=None,
+    help="A step for every row, or one for a whole matrix, which is smaller and clips what lies far out.  [default:"
+    " rows for models of other families, whose weights lie far out; one for a training]",
+)
 @click.option(
     "--calibration",
     default=OWN_TEXT,
@@ -68,7 +73,7 @@ def pack(
     out: Path,
     bits: tuple[str, ...],
     max_bytes: int | None,
-    row_scales: bool,
+    row_scales: bool | None,
     calibration: str,
     never: tuple[Path, ...],
     as_json: bool,
@@ -91,8 +96,10 @@ def pack(
 
     use_threads()
     give_back_freed_memory()
-    source = _of_a_family(checkpoint) if _names_a_family(checkpoint) else _of_a_training(Path(checkpoint), tokenizer)
-    plan = replace(given, row_scales=row_scales, overrides={**source.bits, **given.overrides})
+    of_a_family = _names_a_family(checkpoint)
+    source = _of_a_family(checkpoint) if of_a_family else _of_a_training(Path(checkpoint), tokenizer)
+    by_row = (of_a_family and not fits) if row_scales is None else row_scales
+    plan = replace(given, row_scales=by_row, overrides={**source.bits, **given.overrides})
     data = _packed(source, plan, Path(calibration), never, max_bytes, fits)
     del source  # what was written is read again, and two models need not be there at once
     save_artifact(out, data)

@@ -96,6 +96,8 @@ class LedgerFile:
             raise EvaladaptError(f"the ledger {self.path} cannot be read: {error.strerror}") from error
         with file:
             first = file.readline(MOST_HEADER)
+            if len(first) < len(self._header) and self._header.startswith(first):
+                return  # torn: the disk was full, or the run was killed, before a line was written
             if first != self._header:
                 raise EvaladaptError(
                     f"{self.path} belongs to another run{_differences(first, self._facts)}. Give another --out, or"

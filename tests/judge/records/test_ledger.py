@@ -22,6 +22,17 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path, first):
         charges_in(tmp_path / "x.ledger")
 
 
+def test_a_header_that_was_torn_is_a_ledger_without_lines(tmp_path):
+    """So a run whose disk was full at its first line begins again; it is not another run's."""
+    path, file = tmp_path / "x.ledger", LedgerFile(tmp_path / "x.ledger", {"text": "this"})
+    file.start()
+    file.close()
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert list(file.lines()) == []
+
+
 def test_a_flipped_byte_ends_the_readable_part(tmp_path):
     path = tmp_path / "x.ledger"
     file = LedgerFile(path, {"text": "this"})

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
-from collections.abc import Sequence
+import resource
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+SECONDS_PER_INPUT = 10
+MORE_MEMORY = 256 << 20
 ODD_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2**31, 2**63, 10**30, 1.5, -0.5, 1e300, "", "x", "\ud800", "../x", "\x1b[2J", [], [0], {},
     {"text": 1}, {"documents": []}, [-1], [[[[]]]],
@@ -61,3 +69,45 @@ class Mutations:
             else:
                 place[key] = self.any(ODD_VALUES)
             return result
+
+
+def arguments(doc: str | None, inputs: int) -> argparse.Namespace:
+    """``--inputs`` and ``--seed`` of a long run."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("--inputs", type=int, default=inputs)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def limit_memory() -> None:
+    """Let this process have little more memory than it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_MEMORY, resource.RLIM_INFINITY))
+
+
+def long_run(inputs: int, read_next: Callable[[], tuple[str, str]], keep: Callable[[], str]) -> None:
+    """Read so many inputs and print what became of them; what raises or takes too long is kept, and ends the run.
+
+    Args:
+        read_next: draws an input and reads it; returns its kind, and ``read`` or the error that refused it.
+        keep: puts the input that was drawn last where it stays, and says where.
+    """
+    outcomes: Counter[tuple[str, str]] = Counter()
+    started = time.monotonic()
+    signal.signal(signal.SIGPROF, _too_slow)
+    for number in range(inputs):
+        signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_INPUT)
+        try:
+            outcomes[read_next()] += 1
+        except BaseException:
+            print(f"input {number} is in {keep()}", flush=True)
+            raise
+        if (number + 1) % 10_000 == 0:
+            print(f"{number + 1:,} inputs, {time.monotonic() - started:,.0f} s", flush=True)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    for (kind, result), count in sorted(outcomes.items()):
+        print(f"{kind:<16} {result:<20} {count:>9,}")
+
+
+def _too_slow(*_: object) -> None:
+    raise TimeoutError(f"one input took more than {SECONDS_PER_INPUT} s of computing")

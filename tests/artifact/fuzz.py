@@ -5,14 +5,9 @@ reader must read it or raise ArtifactError; anything else, ten seconds of comput
 start, ends the run and leaves the input behind. ``test_fuzz`` runs a few hundred.
 """
 
-import argparse
 import hashlib
 import json
-import resource
-import signal
 import tempfile
-import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +19,9 @@ from evaladapt.artifact.manifest import checksum
 from evaladapt.errors import ArtifactError
 from evaladapt.system.strict_json import canonical_json
 from tests.artifact.golden_input import BELLS_GOLDEN, GOLDEN
+from tests.fuzzing import arguments, limit_memory, long_run
 
 SMALL = Limits(file_bytes=1 << 16, values=1 << 16, tokenizer_bytes=1 << 16)
-SECONDS_PER_INPUT = 10
-MORE_MEMORY = 256 << 20
 ODD_VALUES = (
     None,
     True,
@@ -129,36 +123,20 @@ def outcome(path: Path, data: bytes) -> str:
     return "read"
 
 
-def _too_slow(*_) -> None:
-    raise TimeoutError(f"one input took more than {SECONDS_PER_INPUT} s of computing")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    inputs, outcomes, started = Inputs(options.seed), Counter(), time.monotonic()
-    signal.signal(signal.SIGPROF, _too_slow)
+    """Run as many inputs as asked for."""
+    options = arguments(__doc__, 1_000_000)
+    inputs = Inputs(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.eva"
-        outcome(path, inputs.draw()[1])  # imports torch, whose address space is not the input's doing
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_MEMORY, resource.RLIM_INFINITY))
-        for number in range(options.inputs):
+
+        def read_next() -> tuple[str, str]:
             kind, data = inputs.draw()
-            signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_INPUT)
-            try:
-                outcomes[kind, outcome(path, data)] += 1
-            except BaseException:
-                Path("fuzz-finding.eva").write_bytes(data)
-                print(f"input {number} ({kind}) is in fuzz-finding.eva", flush=True)
-                raise
-            if (number + 1) % 20_000 == 0:
-                print(f"{number + 1:,} inputs, {time.monotonic() - started:,.0f} s", flush=True)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-    for (kind, result), count in sorted(outcomes.items()):
-        print(f"{kind:<16} {result:<20} {count:>9,}")
+            return kind, outcome(path, data)
+
+        read_next()  # imports torch, whose address space is not the input's doing
+        limit_memory()
+        long_run(options.inputs, read_next, lambda: str(path.rename("fuzz-finding.eva")))
 
 
 if __name__ == "__main__":

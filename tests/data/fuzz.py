@@ -7,17 +7,13 @@ the start, ends the run and leaves the input behind. ``test_fuzz`` runs a few hu
 
 from __future__ import annotations
 
-import argparse
 import bz2
 import gzip
+import itertools
 import json
 import lzma
-import resource
 import shutil
-import signal
 import tempfile
-import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,10 +29,7 @@ from evaladapt.data.shards import write_shard
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.data.tokenizers.sentencepiece import train_tokenizer
 from evaladapt.errors import EvaladaptError
-from tests.fuzzing import ODD_VALUES, Mutations
-
-SECONDS_PER_INPUT = 10
-MORE_MEMORY = 256 << 20
+from tests.fuzzing import ODD_VALUES, Mutations, arguments, limit_memory, long_run
 
 
 class Inputs:
@@ -175,38 +168,21 @@ def outcome(path: Path, tokenizer: Tokenizer, limit: int | None) -> str:
     return "read"
 
 
-def _too_slow(*_: object) -> None:
-    raise TimeoutError(f"one input took more than {SECONDS_PER_INPUT} s of computing")
-
-
 def main() -> None:
     """Run as many inputs as asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, default=50_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    outcomes: Counter[tuple[str, str]] = Counter()
-    started = time.monotonic()
-    signal.signal(signal.SIGPROF, _too_slow)
+    options = arguments(__doc__, 50_000)
+    limits, drawn = itertools.cycle((None, 1, 50)), []
     with tempfile.TemporaryDirectory() as folder:
         inputs = Inputs(options.seed, Path(folder))
-        outcome(inputs.draw()[1], inputs.tokenizer, None)
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_MEMORY, resource.RLIM_INFINITY))
-        for number in range(options.inputs):
+
+        def read_next() -> tuple[str, str]:
             kind, path = inputs.draw()
-            signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_INPUT)
-            try:
-                outcomes[kind, outcome(path, inputs.tokenizer, (None, 1, 50)[number % 3])] += 1
-            except BaseException:
-                shutil.copytree(path.parent, "fuzz-finding", dirs_exist_ok=True)
-                print(f"input {number} ({kind}, {path.name}) is in the folder fuzz-finding", flush=True)
-                raise
-            if (number + 1) % 10_000 == 0:
-                print(f"{number + 1:,} inputs, {time.monotonic() - started:,.0f} s", flush=True)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-    for (kind, result), count in sorted(outcomes.items()):
-        print(f"{kind:<16} {result:<14} {count:>9,}")
+            drawn[:] = [path]
+            return kind, outcome(path, inputs.tokenizer, next(limits))
+
+        read_next()
+        limit_memory()
+        long_run(options.inputs, read_next, lambda: str(shutil.copytree(drawn[0].parent, "fuzz-finding")))
 
 
 if __name__ == "__main__":

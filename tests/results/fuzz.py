@@ -7,16 +7,11 @@ the input behind. ``test_fuzz`` runs a few hundred.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import os
 import shutil
-import signal
 import tempfile
-import time
 import zlib
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +33,9 @@ from evaladapt.model.families import open_model
 from evaladapt.results.result import open_run
 from tests.codec.files import encode_by
 from tests.families.folders import BYTE_LEVEL
-from tests.fuzzing import Mutations
+from tests.fuzzing import Mutations, arguments, long_run
 from tests.tiny import tiny_model
 
-SECONDS_PER_INPUT = 10
 TEXT = "Whoever wants to learn from a word must wait until the word is in the ledger. 数 🙂\n" * 3
 
 
@@ -189,34 +183,12 @@ class _Made:
         return str(json.loads((whole / "x.snapshot").read_bytes().partition(b"\n")[0])["run"])
 
 
-def _too_slow(*_: object) -> None:
-    raise TimeoutError(f"one input took more than {SECONDS_PER_INPUT} s of computing")
-
-
 def main() -> None:
     """Run as many inputs as asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    outcomes: Counter[tuple[str, str]] = Counter()
-    started = time.monotonic()
-    signal.signal(signal.SIGPROF, _too_slow)
+    options = arguments(__doc__, 100_000)
     with tempfile.TemporaryDirectory() as folder:
         inputs = Inputs(options.seed, Path(folder))
-        for number in range(options.inputs):
-            signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_INPUT)
-            try:
-                outcomes[inputs.read_next()] += 1
-            except BaseException:
-                os.replace(inputs.scratch, "fuzz-finding")
-                print(f"input {number} is in fuzz-finding", flush=True)
-                raise
-            if (number + 1) % 10_000 == 0:
-                print(f"{number + 1:,} inputs, {time.monotonic() - started:,.0f} s", flush=True)
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    for (kind, result), count in sorted(outcomes.items()):
-        print(f"{kind:<16} {result:<20} {count:>9,}")
+        long_run(options.inputs, inputs.read_next, lambda: str(shutil.copytree(inputs.scratch, "fuzz-finding")))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,9 @@ behind. ``test_fuzz`` runs a few hundred.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import signal
+import shutil
 import tempfile
-import time
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,10 +29,9 @@ from evaladapt.train.reporting import MetricsFile, ProgressReport
 from evaladapt.train.schedule import Budget
 from evaladapt.train.settings import load_preset, preset_names, preset_path
 from evaladapt.train.trainer import Trainer
-from tests.fuzzing import Mutations
+from tests.fuzzing import Mutations, arguments, long_run
 from tests.train.jobs import tiny_job
 
-SECONDS_PER_INPUT = 10
 ODD_TEXTS = (
     "[", "]", "{", "}", '"', "'", "\n", "=", ".", ",", "#", "[" * 2000, "a." * 2000, "1" * 5000, "1e999", "nan", "-inf",
     "null", "\\ud800", "\0", "\N{BYTE ORDER MARK}", "[[a]]\n", "[a]\n", "true", "1979-05-27", '"""', "model = 1\n",
@@ -146,34 +141,13 @@ def _training(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _too_slow(*_: object) -> None:
-    raise TimeoutError(f"one input took more than {SECONDS_PER_INPUT} s of computing")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    """Run as many inputs as asked for."""
+    options = arguments(__doc__, 100_000)
     torch.set_num_threads(1)
-    outcomes: Counter[tuple[str, str]] = Counter()
-    started = time.monotonic()
-    signal.signal(signal.SIGPROF, _too_slow)
     with tempfile.TemporaryDirectory() as folder:
-        inputs = Inputs(options.seed, Path(folder))
-        for number in range(options.inputs):
-            signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_INPUT)
-            try:
-                outcomes[inputs.read_next()] += 1
-            except BaseException:
-                os.replace(Path(folder) / "scratch", "fuzz-finding")
-                print(f"input {number} is in fuzz-finding", flush=True)
-                raise
-            if (number + 1) % 20_000 == 0:
-                print(f"{number + 1:,} inputs, {time.monotonic() - started:,.0f} s", flush=True)
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    for (kind, result), count in sorted(outcomes.items()):
-        print(f"{kind:<16} {result:<20} {count:>9,}")
+        inputs, scratch = Inputs(options.seed, Path(folder)), Path(folder) / "scratch"
+        long_run(options.inputs, inputs.read_next, lambda: str(shutil.copytree(scratch, "fuzz-finding")))
 
 
 if __name__ == "__main__":

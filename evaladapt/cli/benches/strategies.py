@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from evaladapt.errors import UsageError
+
+if TYPE_CHECKING:
+    from evaladapt.judge.request import Level
 
 
 @click.command(
@@ -31,7 +35,7 @@ def strategies(
     texts: tuple[str, ...],
     limit_tokens: int | None,
     lines: tuple[str, ...],
-    audit: str,
+    audit: Level,
     inline: bool,
     out: Path | None,
     as_json: bool,
@@ -46,7 +50,7 @@ def strategies(
         limit_tokens=limit_tokens,
         compositions=lines or BEST,
         folder=out,
-        audit=audit,  # type: ignore[arg-type]
+        audit=audit,
         inline=inline,
     )
     report = run(settings, RunProgress())

@@ -101,7 +101,7 @@ class LedgerFile:
             if first != self._header:
                 raise EvaladaptError(
                     f"{self.path} belongs to another run{_differences(first, self._facts)}. Give another --out, or"
-                    " begin it anew without --resume"
+                    " begin it anew without --resume (a run: with --overwrite)"
                 )
             offset = len(self._header)
             for number, raw in enumerate(file):

@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import fill
 
 from evaladapt.judge.records.record import NONCAUSAL, Checked, RunRecord, Score
+from evaladapt.system.text import safe
 
 WIDTH = 100
 
@@ -40,6 +41,8 @@ def _scores(record: RunRecord) -> list[str]:
     if record.base is not None:
         lines.append(f"{record.base.plugins:{width}}  {record.base.bits_per_byte:.4f} bpb  (base: the plan alone, bits"
                      " per byte)")  # fmt: skip
+        if record.base.taken_from:
+            lines.append(f"{'':{width}}  taken from {safe(record.base.taken_from)}, a run of the same plan")
     lines.append(f"{final.plugins:{width}}  {final.bits_per_byte:.4f} {unit}{_boundaries(record)}")
     difference = record.difference
     if difference is not None and record.base is not None:

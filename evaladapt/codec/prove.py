@@ -14,7 +14,8 @@ from evaladapt.codec.text import text_from_stream
 from evaladapt.errors import ContractViolation, UsageError
 from evaladapt.judge.charging import Progress
 from evaladapt.judge.evaluate import open_text, tokenizer_of
-from evaladapt.judge.records.record import CAUSAL, PROVEN, Record, RunRecord, clauses_of_broken
+from evaladapt.judge.records.clauses import clauses_of_broken
+from evaladapt.judge.records.record import CAUSAL, PROVEN, Record, RunRecord
 from evaladapt.judge.request import Request
 
 SIZE_TOLERANCE = 0.001

@@ -23,7 +23,8 @@ from evaladapt.codec.text import CodedText, text_from_stream
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.judge.charging import Progress
-from evaladapt.judge.evaluate import ADAPTED, evaluate, tokenizer_of
+from evaladapt.judge.evaluate import evaluate, tokenizer_of
+from evaladapt.judge.records.folder import ADAPTED
 from evaladapt.judge.records.ledger import charges_in
 from evaladapt.judge.records.record import RunRecord
 from evaladapt.judge.request import Request

@@ -22,13 +22,14 @@ from evaladapt.judge.doubt.twins import Twins
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.player.clerk import clerk_for
 from evaladapt.judge.player.performers import Seat, seat_all
+from evaladapt.judge.records.folder import ADAPTED, BASE
 from evaladapt.judge.records.record import Record
+from evaladapt.judge.records.remembered import remembered_base
 from evaladapt.judge.records.snapshot import Journal
 from evaladapt.judge.records.verdict import broken_record, checked_by, finished_record
 from evaladapt.judge.request import Request, located, model_files
 from evaladapt.model.families import open_tokenizer, tokenizer_is_ours
 
-BASE, ADAPTED = "base", "adapted"
 ProgressOf = Callable[[str], Progress]
 
 
@@ -119,7 +120,7 @@ class _Evaluation:
         twins: Twins | None = None
         try:
             if wants_base and adaptive:
-                base = self._play(BASE, seats[1], stream)[0]
+                base = self._remembered(seats[1], stream) or self._play(BASE, seats[1], stream)[0]
             base = base if adaptive else None
             looks.base_nats = base.target_nats.astype(np.float64) if base else None
             outcome, twins = self._play(ADAPTED, seat, stream, looks, base.seconds if base else 0.0)
@@ -133,6 +134,14 @@ class _Evaluation:
         """The first pass only."""
         (seat,) = seat_all([self._request.recipe(base=True)], self._request.patience, self._stack)
         return self._play(BASE, seat, open_text(self._request))[0]
+
+    def _remembered(self, seat: Seat, stream: TokenStream) -> Outcome | None:
+        """The base as a run beside this one has scored it; its player says what it would play, and needs not."""
+        request = self._request
+        if request.folder is None or request.processes > 1:
+            return None
+        sealed = bool(seat.sealed.mechanisms)
+        return remembered_base(request.folder, request.facts(seat.ready, stream.sha256), stream, sealed=sealed)
 
     def _play(
         self, name: str, seat: Seat, stream: TokenStream, looks: Looks | None = None, seconds_before: float = 0.0

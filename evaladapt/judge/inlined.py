@@ -12,10 +12,12 @@ from evaladapt.contract.composition import Composition
 from evaladapt.engine.player.setup import Setup
 from evaladapt.errors import ContractViolation
 from evaladapt.judge.charging import Progress, TargetCoder
-from evaladapt.judge.evaluate import ADAPTED, BASE, Evaluated
+from evaladapt.judge.evaluate import Evaluated
 from evaladapt.judge.inline import InlineRun
 from evaladapt.judge.outcome import Outcome
+from evaladapt.judge.records.folder import ADAPTED, BASE
 from evaladapt.judge.records.record import Checked
+from evaladapt.judge.records.remembered import remembered_base
 from evaladapt.judge.records.snapshot import Journal
 from evaladapt.judge.records.verdict import broken_record, finished_record
 from evaladapt.judge.request import Request
@@ -38,7 +40,7 @@ def evaluated_inline(
         if not composition.adaptive:
             base = None
         elif base is None and request.with_base:
-            base = here.play(BASE, composition.base())
+            base = here.remembered_base(composition.base()) or here.play(BASE, composition.base())
         outcome = here.play(ADAPTED, composition, coder)
     except ContractViolation as violation:
         return Evaluated(broken_record(request, ready, stream, violation, base, checked), stream, base, None)
@@ -60,16 +62,28 @@ class _Here:
         self.stream = request.open_text(self.setup.opened.tokenizer)
         self._request, self._progress = request, progress
 
+    def remembered_base(self, plan: Composition) -> Outcome | None:
+        """The base as a run beside this one has scored it, sealed or not."""
+        if self._request.folder is None or self._request.processes > 1:
+            return None
+        return remembered_base(self._request.folder, self._facts(plan), self.stream, sealed=False)
+
+    def _facts(self, composition: Composition) -> dict[str, Any]:
+        return self._request.facts(replace(self.setup, composition=composition).description(), self.stream.sha256)
+
     def play(self, name: str, composition: Composition, coder: TargetCoder | None = None) -> Outcome:
         """One pass."""
         request, setup = self._request, self.setup
         journal = None
         if request.folder is not None:
-            played = replace(setup, composition=composition).description()
             journal = Journal(
-                request.folder, name, request.facts(played, self.stream.sha256), resume=request.resume,
-                writes=request.writes, say=request.say,
-            )  # fmt: skip
+                request.folder,
+                name,
+                self._facts(composition),
+                resume=request.resume,
+                writes=request.writes,
+                say=request.say,
+            )
         with closing(journal.file) if journal else nullcontext():
             return InlineRun(
                 setup.opened.backend, self.stream, composition, setup.settings, boundaries=request.boundaries,

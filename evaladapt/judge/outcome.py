@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,18 @@ from numpy.typing import NDArray
 from evaladapt.data.boundaries import pack_boundaries
 from evaladapt.engine.loop import Closing
 from evaladapt.judge.charging import Charging
+
+
+class Pass(Protocol):
+    """What one pass over the text charged, in nats."""
+
+    @property
+    def document_nats(self) -> NDArray[np.float64]:
+        """[D], by document of the target."""
+
+    @property
+    def target_nats(self) -> NDArray[np.float32]:
+        """[N+1], by target; 0 at index 0, which is no target."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,7 @@ class Outcome:
         digest: of the ledger.
         worst_sum: largest |ln Σ p| of a distribution, in nats.
         seconds: of wall clock.
+        taken_from: the ledger of another run that scored it; None where it was scored here.
     """
 
     targets: int
@@ -35,6 +49,7 @@ class Outcome:
     worst_sum: float
     seconds: float
     closing: Closing
+    taken_from: str | None = None
 
     @property
     def bits(self) -> float:

@@ -13,17 +13,16 @@ from pathlib import Path
 
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
-from evaladapt.engine.loop import Closing
 from evaladapt.judge.charging import Progress
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.records.folder import RECORD
-from evaladapt.judge.records.record import write_record
+from evaladapt.judge.records.record import outcome_again, write_record
 from evaladapt.judge.request import Composed, Request
 from evaladapt.judge.trial import try_compositions
 from evaladapt.results.carrying_out import carry_out
 from evaladapt.results.manifest import Manifest, Place
 from evaladapt.results.models import Model
-from evaladapt.results.result import Result, open_run
+from evaladapt.results.result import open_run
 from evaladapt.results.variants import Options, Variant
 
 ProgressOf = Callable[[str], Progress]
@@ -96,7 +95,8 @@ class Grid:
                     place.mkdir(parents=True, exist_ok=True)
                     self._run_cell(replace(request, folder=place, resume=True), cell, base, progress)
                 if cell.is_base:
-                    base = _outcome(open_run(place))
+                    plan = open_run(place)
+                    base = outcome_again(plan.record.adapted, plan.adapted, plan.record.artifact.weights_sha256)
 
     def _run_cell(self, request: Request, cell: Place, base: Outcome | None, progress: ProgressOf | None) -> None:
         settings = replace(request.settings, seed=self.manifest.seeds[cell.seed])
@@ -122,25 +122,3 @@ def _once(open_text: Callable[[Tokenizer], TokenStream]) -> Callable[[Tokenizer]
         return found[0]
 
     return opened
-
-
-def _outcome(base: Result) -> Outcome:
-    """What the plan alone came to, for the cells that are held against it."""
-    score, record = base.record.adapted, base.record
-    closing = Closing(
-        weights_digest=record.artifact.weights_sha256,
-        scalars=score.scalars,
-        phases=score.phases,
-        strategies=score.strategies,
-    )
-    return Outcome(
-        targets=record.data.targets,
-        nats=score.nats,
-        boundary_bits=score.boundary_bits,
-        document_nats=base.adapted.document_nats,
-        target_nats=base.adapted.target_nats,
-        digest=score.ledger_sha256,
-        worst_sum=0.0,
-        seconds=score.seconds,
-        closing=closing,
-    )

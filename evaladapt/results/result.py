@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaladapt.engine.paired import PairedDifference
 from evaladapt.errors import DataError
-from evaladapt.judge.evaluate import ADAPTED, BASE
-from evaladapt.judge.records.folder import RECORD
+from evaladapt.judge.outcome import Pass
+from evaladapt.judge.records.folder import ADAPTED, BASE, RECORD
 from evaladapt.judge.records.ledger import Ledger, lines_of
 from evaladapt.judge.records.record import RunRecord, Score
 from evaladapt.judge.records.record_file import read_run_record
@@ -20,18 +19,6 @@ from evaladapt.results.scored_text import ScoredText, read_text
 from evaladapt.results.table import Table
 
 LN2 = float(np.log(2))
-
-
-class Pass(Protocol):
-    """What one pass over the text charged, in nats."""
-
-    @property
-    def document_nats(self) -> NDArray[np.float64]:
-        """[D], by document of the target."""
-
-    @property
-    def target_nats(self) -> NDArray[np.float32]:
-        """[N+1], by target; 0 at index 0, which is no target."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from evaladapt.errors import UsageError
 from evaladapt.system.locks import locked, new_folder
 
 RECORD = "record.json"
-KEPT = (RECORD, "base.ledger", "adapted.ledger", "base.snapshot", "adapted.snapshot", "text.npz", "run.json")
+BASE, ADAPTED = "base", "adapted"
+"""The passes: the plan alone, and the composition."""
+OF_PASSES = tuple(f"{one}.{kind}" for kind in ("ledger", "snapshot") for one in (BASE, ADAPTED))
+KEPT = (RECORD, *OF_PASSES, "text.npz", "run.json")
 
 
 @contextmanager

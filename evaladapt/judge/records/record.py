@@ -6,7 +6,6 @@ import dataclasses
 import json
 import platform
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import Any
 import numpy as np
 
 import evaladapt
-from evaladapt.engine.loop import STATE_BYTES, Settings
+from evaladapt.engine.loop import STATE_BYTES, Closing, Settings
 from evaladapt.engine.paired import PairedDifference
-from evaladapt.errors import ContractViolation
-from evaladapt.judge.outcome import Outcome
+from evaladapt.judge.outcome import Outcome, Pass
 from evaladapt.system.cores import default_threads
 from evaladapt.system.files import write_atomically
 
-FORMAT = "evaladapt-record-2"
+FORMAT = "evaladapt-record-3"
 CAUSAL, PROVEN, UNCHECKED, NONCAUSAL, VIOLATED = "CAUSAL", "PROVEN", "UNCHECKED", "NONCAUSAL", "VIOLATED"
 SCORES = (CAUSAL, PROVEN, UNCHECKED)
 """Verdicts under which a record has a ``bpb``."""
@@ -44,6 +42,7 @@ class Score:
 
     ``phases``, ``strategies`` (seconds) and ``scalars`` are the player's own word. Beside the scalars of the strategies
     stand those called ``state_bytes``: what each kept when the text ended, as its hook ``state`` says, and ``weights``.
+    ``taken_from`` is the ledger of another run that scored this pass, and whose times these are.
     """
 
     plugins: str
@@ -56,6 +55,7 @@ class Score:
     phases: dict[str, float]
     strategies: dict[str, dict[str, float]]
     scalars: dict[str, dict[str, float | int | str]]
+    taken_from: str | None = None
 
     @property
     def state_bytes(self) -> int | None:
@@ -201,38 +201,29 @@ def score(plugins: str, outcome: Outcome, text_bytes: int) -> Score:
         phases=outcome.closing.phases,
         strategies=outcome.closing.strategies,
         scalars=outcome.closing.scalars,
+        taken_from=outcome.taken_from,
     )
 
 
-def verdict_of(peeking: bool, checked: Checked) -> str:
-    """The verdict on a run that came to its end."""
-    if peeking:
-        return NONCAUSAL
-    return CAUSAL if checked.unchecked_because is None else UNCHECKED
-
-
-def clauses_of(ready: Mapping[str, Any], outcome: Outcome, checked: Checked, mode: str) -> list[Clause]:
-    """What a finished run can say about every clause."""
-    peeking, broken = ", ".join(ready["peeking"]), list(ready["breaks"])
-    after = "targets were told after they were charged, by a process that alone held the text"
-    return [
-        _causality("C1", peeking, broken, _blindness(checked, mode), checked),
-        Clause("C2", "pass", f"every distribution was finite and whole; worst |ln sum| {outcome.worst_sum:.1e} nats"),
-        _causality("C3", peeking, broken, after, checked),
-        Clause("C4", "pass", f"{outcome.targets} targets charged once each, in order"),
-        Clause("D", "not covered", "one run; a second one must give the same ledger hash"),
-        Clause("W", "pass", f"the player says that weights at the end are those loaded, sha256"
-               f" {outcome.closing.weights_digest[:16]}"),
-    ]  # fmt: skip
-
-
-def clauses_of_broken(violation: ContractViolation) -> list[Clause]:
-    """What a run can say that was ended: which clause was broken, and nothing about the others."""
-    ended = "the run ended before this could be said"
-    return [
-        Clause(name, "fail", str(violation)) if name == violation.clause else Clause(name, "not covered", ended)
-        for name in CLAUSES
-    ]
+def outcome_again(score: Score, charged: Pass, weights_digest: str) -> Outcome:
+    """The outcome of a score, with what its ledger says of documents and targets; how whole its sums were is lost."""
+    return Outcome(
+        targets=len(charged.target_nats) - 1,
+        nats=score.nats,
+        boundary_bits=score.boundary_bits,
+        document_nats=charged.document_nats,
+        target_nats=charged.target_nats,
+        digest=score.ledger_sha256,
+        worst_sum=0.0,
+        seconds=score.seconds,
+        closing=Closing(
+            weights_digest=weights_digest,
+            scalars=score.scalars,
+            phases=score.phases,
+            strategies=score.strategies,
+        ),
+        taken_from=score.taken_from,
+    )
 
 
 def environment(device: str, threads: int | None = None, processes: int = 1) -> dict[str, Any]:
@@ -265,27 +256,3 @@ def _plain(value: object) -> object:
     if isinstance(value, np.integer | np.floating):
         return value.item()
     raise TypeError(f"{type(value).__name__} has no place in a record")
-
-
-def _blindness(checked: Checked, mode: str) -> str:
-    if mode == "step":
-        return "step mode: the player was never told a token that was not scored"
-    asked = len(checked.looks)
-    bound = (
-        f"less than {checked.targets_bound:.1%} of targets" if checked.targets_bound is not None else "nothing follows"
-    )
-    gain = f" and {checked.gain_bound:.1%} of the gain" if checked.gain_bound is not None else ""
-    return (
-        f"{asked} targets asked of copies that were told the prefix only, none differed (largest difference"
-        f" {checked.worst_nats:.1e} nats): {bound}{gain}, 95 %"
-    )
-
-
-def _causality(clause: str, peeking: str, broken: list[str], evidence: str, checked: Checked) -> Clause:
-    if peeking and (not broken or clause in broken):
-        return Clause(clause, "fail", f"{peeking} is shown targets before they are scored")
-    if peeking:
-        return Clause(clause, "not covered", f"{peeking} peeks")
-    if checked.unchecked_because is not None:
-        return Clause(clause, "not covered", f"unchecked: {checked.unchecked_because}")
-    return Clause(clause, "pass", evidence)

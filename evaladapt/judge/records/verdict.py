@@ -16,6 +16,7 @@ from evaladapt.judge.doubt.twins import Twins
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.player.performers import Seat
 from evaladapt.judge.player.players import refuse_unsealed
+from evaladapt.judge.records.clauses import clauses_of, clauses_of_broken, verdict_of
 from evaladapt.judge.records.record import (
     NONCAUSAL,
     VIOLATED,
@@ -24,11 +25,8 @@ from evaladapt.judge.records.record import (
     DataUsed,
     Record,
     RunRecord,
-    clauses_of,
-    clauses_of_broken,
     environment,
     score,
-    verdict_of,
 )
 from evaladapt.judge.request import Request
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaladapt.errors import DataError
+from evaladapt.judge.outcome import Pass
 from evaladapt.judge.records.record import SCORES
 from evaladapt.results.comparison import Comparison, open_comparison
 from evaladapt.results.manifest import NAME
-from evaladapt.results.result import Pass, Result, open_run
+from evaladapt.results.result import Result, open_run
 from evaladapt.results.rows import Row
 from evaladapt.results.scored_text import ScoredText
 from evaladapt.results.statistics import contest_test, holm, p_value

@@ -8,7 +8,6 @@ slow, plain reference. Import the module you need: the package imports nothing, 
 |---|---|
 | ``batched_lbfgs`` | many independent smooth problems side by side, one history and line search each |
 | ``logit_bias`` | the additive logit correction: closed-form step, Newton, L-BFGS (priors in ``bias_prior``) |
-| ``low_rank`` | per-row low-rank adapters and the element-wise AdamW step |
 | ``update_rules`` | SGD, Adam, Muon and RMS scaling: from a gradient and its state to an update |
 | ``orthogonal`` | the nearest orthogonal matrix, by Newton-Schulz |
 | ``mixing`` | mixtures, fixed share and tilts of log-probabilities that stay normalised |

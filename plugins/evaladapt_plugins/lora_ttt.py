@@ -14,8 +14,9 @@ adapts both. Declared scope is the stream, because with ``warm_a`` the matrices 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -35,7 +36,7 @@ from evaladapt.contract import (
     hookimpl,
     option,
 )
-from evaladapt.toolbox.low_rank import AdamWOptions, AdamWState, Adapter, adamw_step, fresh_adapter
+from evaladapt.toolbox.update_rules import Adam, RuleState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,27 +60,24 @@ class LoraTttOptions:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """An adapter with the moments of its two matrices; row count 1 throughout."""
+class Adapter:
+    """``a`` [rank,in] reads, ``b`` [out,rank] writes; beside them what the optimiser remembers of each."""
 
-    adapter: Adapter
-    a_state: AdamWState
-    b_state: AdamWState
-
-    @classmethod
-    def fresh(cls, adapter: Adapter) -> Trained:
-        """No step taken."""
-        return cls(adapter, AdamWState.fresh(adapter.a), AdamWState.fresh(adapter.b))
+    a: Tensor
+    b: Tensor
+    a_memory: RuleState
+    b_memory: RuleState
 
     def product(self) -> Tensor:
         """B A, [out,in]."""
-        return self.adapter.b[0] @ self.adapter.a[0]
+        return self.b @ self.a
 
-    def stepped(self, a_gradient: Tensor, b_gradient: Tensor, options: AdamWOptions) -> Trained:
-        """After one step."""
-        a = adamw_step(self.adapter.a, a_gradient, self.a_state, options)
-        b = adamw_step(self.adapter.b, b_gradient, self.b_state, options)
-        return Trained(Adapter(a.parameter, b.parameter), a.state, b.state)
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it, by name."""
+        memories = {"a": self.a_memory, "b": self.b_memory}
+        return {"a": self.a, "b": self.b} | {
+            f"{name}_{what}": one for name, memory in memories.items() for what, one in memory.items()
+        }
 
 
 class LoraTtt:
@@ -93,8 +91,8 @@ class LoraTtt:
         self._options = options
         self.horizon = options.chunk
         self._scale = options.alpha / options.rank
-        self._adamw = AdamWOptions(options.lr, options.beta1, options.beta2, weight_decay=options.weight_decay)
-        self._trained: dict[str, Trained] = {}
+        self._rule = Adam(options.beta1, options.beta2)
+        self._adapters: dict[str, Adapter] = {}
         self._starts_over = True
         self._text = torch.empty(0, dtype=torch.int64)
         self._pending = 0
@@ -125,9 +123,9 @@ class LoraTtt:
         if not self._starts_over:
             return
         parameters = cast(WeightHost, host).parameters()
-        for name, one in self._trained.items():
+        for name, one in self._adapters.items():
             parameters[name].sub_(one.product(), alpha=self._scale)
-        self._trained = dict(self._fresh(rng))
+        self._adapters = dict(self._fresh(rng))
         self._starts_over, self._pending, self._text = False, 0, self._text[:0]
 
     @hookimpl
@@ -144,8 +142,8 @@ class LoraTtt:
     @hookimpl
     def state(self) -> State:
         """Adapters, moments, the document's last tokens and counters; the weights are the engine's to keep."""
-        tensors = {f"{name}/{what}": one for name, trained in self._trained.items()
-                   for what, one in _named(trained).items()}  # fmt: skip
+        tensors = {f"{name}/{what}": one for name, adapter in self._adapters.items()
+                   for what, one in adapter.tensors().items()}  # fmt: skip
         return {"text": self._text, "pending": self._pending, "steps": self._steps, **tensors}
 
     @hookimpl
@@ -154,7 +152,7 @@ class LoraTtt:
         self._text = cast(Tensor, state["text"]).to(self._text.device)
         self._pending, self._steps = cast(int, state["pending"]), cast(int, state["steps"])
         self._starts_over = False
-        self._trained = {name: self._restored(name, state) for name in self._shapes}
+        self._adapters = {name: self._restored(name, state) for name in self._shapes}
 
     @hookimpl
     def end(self) -> dict[str, float | int | str]:
@@ -162,13 +160,15 @@ class LoraTtt:
         numbers = sum(self._options.rank * (rows + columns) for rows, columns in self._shapes.values())
         return {"steps": self._steps, "numbers_per_adapter": numbers}
 
-    def _fresh(self, rng: Rng) -> Iterator[tuple[str, Trained]]:
+    def _fresh(self, rng: Rng) -> Iterator[tuple[str, Adapter]]:
         """Adapters for a new document; the same draw for every one, so that its place in the text does not matter."""
         for name, (rows, columns) in self._shapes.items():
-            adapter = fresh_adapter(1, columns, rows, self._options.rank, rng.generator(name), self._text.device)
-            if self._options.warm_a and name in self._trained:
-                adapter = replace(adapter, a=self._trained[name].adapter.a)
-            yield name, Trained.fresh(adapter)
+            if self._options.warm_a and name in self._adapters:
+                a = self._adapters[name].a
+            else:
+                a = _uniform(self._options.rank, columns, rng.generator(name)).to(self._text.device)
+            b = torch.zeros(rows, self._options.rank, device=a.device)
+            yield name, Adapter(a, b, self._rule.start(a), self._rule.start(b))
 
     def _train(self, text: Tensor, host: WeightHost) -> None:
         """Steps on the last ``chunk`` tokens of ``text``, which are all but the first scored targets."""
@@ -181,9 +181,8 @@ class LoraTtt:
         """One step of every adapter, and its effect on the live weights."""
         parameters = host.parameters()
         with torch.enable_grad():
-            leaves = [leaf.detach().requires_grad_() for one in self._trained.values()
-                      for leaf in (one.adapter.a, one.adapter.b)]  # fmt: skip
-            products = {name: b[0] @ a[0] for name, a, b in zip(self._trained, leaves[::2], leaves[1::2], strict=True)}
+            leaves = [leaf.detach().requires_grad_() for one in self._adapters.values() for leaf in (one.a, one.b)]
+            products = {name: b @ a for name, a, b in zip(self._adapters, leaves[::2], leaves[1::2], strict=True)}
             # The live weights hold the products already: their value stays, and the gradient flows to A and B.
             overrides = {
                 name: parameters[name] + self._scale * (product - product.detach())
@@ -192,31 +191,29 @@ class LoraTtt:
             gradients = list(torch.autograd.grad(host.loss(tokens, targets, overrides=overrides), leaves))
         host.reduce_gradients(gradients)
         for name, a_gradient, b_gradient in zip(products, gradients[::2], gradients[1::2], strict=True):
-            moved = self._trained[name].stepped(a_gradient, b_gradient, self._adamw)
-            parameters[name].add_(moved.product() - products[name].detach(), alpha=self._scale)
-            self._trained[name] = moved
+            adapter = self._adapters[name]
+            self._move(adapter.a, a_gradient, adapter.a_memory)
+            self._move(adapter.b, b_gradient, adapter.b_memory)
+            parameters[name].add_(adapter.product() - products[name].detach(), alpha=self._scale)
         self._steps += 1
 
-    def _restored(self, name: str, state: State) -> Trained:
+    def _move(self, weight: Tensor, gradient: Tensor, memory: RuleState) -> None:
+        """A step of AdamW (Loshchilov and Hutter 2019): decay is apart from the gradient."""
+        update = self._rule.update(gradient, memory)
+        weight.mul_(1 - self._options.lr * self._options.weight_decay).sub_(update, alpha=self._options.lr)
+
+    def _restored(self, name: str, state: State) -> Adapter:
+        def memory(of: str) -> RuleState:
+            start = f"{name}/{of}_"
+            return {what.removeprefix(start): tensor(what) for what in state if what.startswith(start)}
+
         def tensor(what: str) -> Tensor:
-            return cast(Tensor, state[f"{name}/{what}"]).to(self._text.device)
+            return cast(Tensor, state[what]).to(self._text.device, copy=True)
 
-        return Trained(
-            Adapter(tensor("a"), tensor("b")),
-            AdamWState(tensor("a_mean"), tensor("a_square"), tensor("a_steps")),
-            AdamWState(tensor("b_mean"), tensor("b_square"), tensor("b_steps")),
-        )
+        return Adapter(tensor(f"{name}/a"), tensor(f"{name}/b"), memory("a"), memory("b"))
 
 
-def _named(trained: Trained) -> dict[str, Tensor]:
-    a, b = trained.a_state, trained.b_state
-    return {
-        "a": trained.adapter.a,
-        "b": trained.adapter.b,
-        "a_mean": a.mean,
-        "a_square": a.square,
-        "a_steps": a.steps,
-        "b_mean": b.mean,
-        "b_square": b.square,
-        "b_steps": b.steps,
-    }
+def _uniform(rank: int, inputs: int, generator: torch.Generator) -> Tensor:
+    """A [rank,in] in ±1/√in, drawn where the generator lives."""
+    drawn = torch.rand(rank, inputs, generator=generator, device=generator.device)
+    return (2.0 * drawn - 1.0) / math.sqrt(inputs)

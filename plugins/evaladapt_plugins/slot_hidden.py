@@ -38,7 +38,7 @@ from evaladapt.contract import (
 )
 from evaladapt.toolbox.batched_lbfgs import LbfgsOptions, Objective, minimise
 from evaladapt.toolbox.hidden_delta import CappedLikelihood
-from evaladapt.toolbox.low_rank import AdamWOptions, AdamWState, adamw_step
+from evaladapt.toolbox.update_rules import Adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,11 +176,11 @@ def _likelihood(hidden: Tensor, targets: Tensor, host: Host) -> Objective:
 
 def _descended(objective: Objective, start: Tensor, options: SlotHiddenOptions) -> Tensor:
     """AdamW from ``start`` [B,D]; element-wise, so rows stay apart."""
-    delta, state = start, AdamWState.fresh(start)
+    delta, rule = start.clone(), Adam(epsilon=1e-5)
+    memory = rule.start(start)
     for step in range(options.steps):
-        settings = AdamWOptions(_rate(options, step), epsilon=1e-5, weight_decay=options.weight_decay)
-        taken = adamw_step(delta, objective(delta)[1], state, settings)
-        delta, state = taken.parameter, taken.state
+        rate, gradient = _rate(options, step), objective(delta)[1]
+        delta.mul_(1 - rate * options.weight_decay).sub_(rule.update(gradient, memory), alpha=rate)
     return delta
 
 

@@ -1,5 +1,6 @@
 """Fixtures that several rooms' tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,6 +22,12 @@ TEXT = (
     "Whoever wants to learn from a word must wait until the word is in the ledger.\n"
     "Ein Satz mit Umlauten: schöne grüne Bäume. 数 is a sign, and so is 🙂.\n"
 ) * 4
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests live to the end: no collection need look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

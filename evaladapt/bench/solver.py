@@ -15,11 +15,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from evaladapt.bench.newton import fit_newton
 from evaladapt.bench.plain import fit_one_logit_bias
 from evaladapt.bench.report import BenchReport, BenchSettings, Figure
 from evaladapt.judge.records.record import environment
 from evaladapt.toolbox.bias_prior import GammaPrior, Prior
-from evaladapt.toolbox.logit_bias import LogitBiasFit, fit, fit_lbfgs, fit_mm, fit_newton
+from evaladapt.toolbox.logit_bias import LogitBiasFit, fit, fit_lbfgs, fit_mm
 
 STRENGTH = 1.5
 ROWS, TOKENS, VOCABULARY = 32, 128, 1024

@@ -1,15 +1,19 @@
 """How a composition is written on one line: ``ttt[lr=0.004,epochs=2],slot-lbfgs``, strategies with their options.
 
-The same strategy may stand in several compositions with other options, so options belong to where it stands.
+The same strategy may stand in several compositions with other options, so options belong to where it stands. A value
+that has commas is quoted: ``lora-ttt[weights="mlp.*,attention.out"]``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from evaladapt.errors import UsageError
 
+COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+"""A comma with an even number of quotation marks behind it: one outside of quotations."""
 EXAMPLE = "as in: ttt[lr=0.004,epochs=2],slot-lbfgs"
 
 
@@ -67,12 +71,18 @@ def _parts(line: str) -> Iterator[str]:
 
 
 def _pairs(inside: str, line: str) -> Iterator[tuple[str, str]]:
-    for pair in inside.split(",") if inside.strip() else ():
+    if inside.count('"') % 2:
+        raise UsageError(f'{line!r} opens a quotation and does not close it, as in: lora-ttt[weights="mlp.*,head"]')
+    for pair in COMMA.split(inside) if inside.strip() else ():
         key, equals, value = pair.partition("=")
         if not (equals and key.strip()):
             raise UsageError(f"{line!r}: {pair.strip()!r} is not of the form key=value, {EXAMPLE}")
-        yield key.strip().replace("-", "_"), value.strip()
+        yield key.strip().replace("-", "_"), value.strip().strip('"')
 
 
 def _bracket(options: Mapping[str, object]) -> str:
-    return f"[{','.join(f'{key}={value}' for key, value in options.items())}]" if options else ""
+    return f"[{','.join(f'{key}={_quoted(str(value))}' for key, value in options.items())}]" if options else ""
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if "," in value else value

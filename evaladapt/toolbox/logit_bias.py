@@ -11,10 +11,9 @@ The sum of softmaxes makes f convex; the prior (``bias_prior``) makes the optimu
 Solvers, all batched over rows, and all reading ``exp(z)`` computed once:
 
 * ``fit_mm``: closed-form majorise-minimise step, monotone, two matrix-vector products per pass. The default choice;
-* ``fit_newton``: Newton with the T x T form of the Woodbury identity, damped; few steps, each much dearer;
 * ``fit_lbfgs``: ``batched_lbfgs`` with the closed-form gradient; the solver of the field's strategies.
 
-The first two stop on a certificate (``gap``), so their distance from the optimum is known, not guessed. Rows without a
+The first stops on a certificate (``gap``), so its distance from the optimum is known, not guessed. Rows without a
 visible target get exactly 0. Background: the same problem is matrix balancing (Sinkhorn) and generalised iterative
 scaling (Darroch and Ratcliff 1972).
 """
@@ -40,7 +39,6 @@ __all__ = [
     "fit",
     "fit_lbfgs",
     "fit_mm",
-    "fit_newton",
 ]
 
 DEFAULT_TOLERANCE = 5e-5
@@ -49,8 +47,6 @@ DEFAULT_TOLERANCE = 5e-5
 _SMALLEST_ODDS = 1e-28  # Less likely tokens count as this likely: products with exp(delta) stay normal float32.
 _CHUNK_ELEMENTS_CPU = 2**21
 _CHUNK_ELEMENTS_DEVICE = 2**28
-_SUFFICIENT_DECREASE = 1e-4
-_HALVINGS = 25
 
 
 @dataclass(frozen=True)
@@ -155,7 +151,7 @@ def _check_shapes(logits: Tensor, targets: Tensor, weights: Tensor | None) -> No
 
 
 Solver = Callable[[BiasProblem, Tensor | None], LogitBiasFit]
-"""``fit_mm``, ``fit_newton`` or ``fit_lbfgs``; bind other options with ``functools.partial``."""
+"""``fit_mm`` or ``fit_lbfgs``; bind other options with ``functools.partial``."""
 
 Step = Callable[[BiasProblem, Tensor, Prediction, Tensor], tuple[Tensor, Prediction, int]]
 """From delta, its prediction and the active rows [B] to the next delta, its prediction and the passes that took."""
@@ -199,17 +195,7 @@ def fit_mm(
     problem: BiasProblem, start: Tensor | None = None, *, tolerance: float = DEFAULT_TOLERANCE, iterations: int = 100
 ) -> LogitBiasFit:
     """Majorise-minimise until each row is certified within ``tolerance`` nats per token. Never increases a value."""
-    return _descend(problem, start, tolerance, iterations, _mm_step)
-
-
-def fit_newton(
-    problem: BiasProblem, start: Tensor | None = None, *, tolerance: float = DEFAULT_TOLERANCE, iterations: int = 25
-) -> LogitBiasFit:
-    """Damped Newton until each row is certified within ``tolerance`` nats per token. Never increases a value.
-
-    Where no fraction of the Newton step descends (overflow, for one), the row takes the majorised step instead.
-    """
-    return _descend(problem, start, tolerance, iterations, _newton_step)
+    return descend(problem, start, tolerance, iterations, _mm_step)
 
 
 def fit_lbfgs(
@@ -228,7 +214,8 @@ def fit_lbfgs(
     return _finish(problem, result.x, problem.predict(result.x), result.evaluations + 1)
 
 
-def _descend(problem: BiasProblem, start: Tensor | None, tolerance: float, iterations: int, step: Step) -> LogitBiasFit:
+def descend(problem: BiasProblem, start: Tensor | None, tolerance: float, iterations: int, step: Step) -> LogitBiasFit:
+    """Steps until every row is certified within ``tolerance`` nats per token, or ``iterations`` of them."""
     delta = problem.start(start)
     at, passes = problem.predict(delta), 1
     for _ in range(iterations):
@@ -248,46 +235,3 @@ def _mm_step(problem: BiasProblem, delta: Tensor, at: Prediction, active: Tensor
     proposal = problem.prior.majorised_step(delta, at.expected, problem.counts)
     delta = torch.where(active[:, None], proposal, delta)
     return delta, problem.predict(delta), 1
-
-
-def _newton_step(problem: BiasProblem, delta: Tensor, at: Prediction, active: Tensor) -> tuple[Tensor, Prediction, int]:
-    value = problem.value(delta, at.partition)
-    gradient = problem.gradient(delta, at.expected)
-    direction = _newton_direction(problem, delta, at, gradient)
-    slope = (gradient * direction).sum(-1).double()
-    rounding = 4.0 * torch.finfo(delta.dtype).eps * value.abs()
-    fraction = torch.ones_like(value)
-    for passes in range(1, _HALVINGS + 1):
-        move = torch.where(active[:, None], fraction.to(delta.dtype)[:, None] * direction, torch.zeros_like(delta))
-        proposal = delta + move
-        there = problem.predict(proposal)
-        reached = problem.value(proposal, there.partition)
-        too_high = active & ~(reached <= value + _SUFFICIENT_DECREASE * fraction * slope + rounding)
-        if not bool(too_high.any()):
-            return proposal, there, passes
-        fraction = torch.where(too_high, 0.5 * fraction, fraction)
-    majorised = problem.prior.majorised_step(delta, at.expected, problem.counts)
-    proposal = torch.where(too_high[:, None], majorised, proposal)
-    return proposal, problem.predict(proposal), _HALVINGS + 1
-
-
-def _newton_direction(problem: BiasProblem, delta: Tensor, at: Prediction, gradient: Tensor) -> Tensor:
-    """Minus inverse Hessian times gradient, through a T x T system.
-
-    The Hessian is ``D - P' W P`` with softmax rows P, token weights W and the diagonal D = expected + prior curvature.
-    With ``X = W^(1/2) P D^(-1/2)`` its inverse is ``D^(-1/2) (I + X' (I - X X')^(-1) X) D^(-1/2)``. Rows whose small
-    matrix cannot be factored in this precision take the majorised step instead.
-    """
-    root = (at.expected + problem.prior.curvature(delta)).sqrt()
-    scaled = problem.odds * (delta.exp() / root)[:, None, :]
-    scaled.mul_((problem.weights.sqrt() / at.partition)[:, :, None])
-    small = -torch.bmm(scaled, scaled.transpose(1, 2))
-    small.diagonal(dim1=1, dim2=2).add_(1.0)
-    factor, failed = torch.linalg.cholesky_ex(small)
-    plain = gradient / root
-    right = torch.bmm(plain[:, None, :], scaled.transpose(1, 2)).transpose(1, 2)
-    solved = torch.cholesky_solve(right, factor)
-    newton = -(plain + torch.bmm(solved.transpose(1, 2), scaled)[:, 0]) / root
-    fallback = problem.prior.majorised_step(delta, at.expected, problem.counts) - delta
-    usable = (failed == 0) & newton.isfinite().all(-1)
-    return torch.where(usable[:, None], newton, fallback)

@@ -27,7 +27,7 @@ from torch import Tensor
 from evaladapt.contract import Capabilities, Past, Stage, hookimpl, option
 from evaladapt.toolbox.batched_lbfgs import LbfgsOptions
 from evaladapt.toolbox.bias_prior import prior_named
-from evaladapt.toolbox.logit_bias import Solver, fit, fit_lbfgs, fit_mm, fit_newton
+from evaladapt.toolbox.logit_bias import Solver, fit, fit_lbfgs, fit_mm
 
 USUAL_STRENGTH = 2.0
 """Of the prior, for a window that has seen nothing."""
@@ -37,8 +37,8 @@ USUAL_STRENGTH = 2.0
 class SlotLbfgsOptions:
     """Options of ``slot-lbfgs``."""
 
-    solver: Literal["mm", "newton", "lbfgs"] = option(
-        "mm", "mm: closed-form monotone steps; newton; lbfgs: with strong Wolfe. All reach the same optimum"
+    solver: Literal["mm", "lbfgs"] = option(
+        "mm", "mm: closed-form monotone steps; lbfgs: with strong Wolfe. Both reach the same optimum"
     )
     prior: Literal["gamma", "gaussian"] = option(
         "gamma", "gamma: like so many extra sightings of every token; gaussian: precision of every number"
@@ -49,7 +49,7 @@ class SlotLbfgsOptions:
     focal: int | None = option(None, "targets before the span that are fitted to; none: the window's whole past",
                                minimum=1)  # fmt: skip
     clamp: float | None = option(5.0, "largest absolute value of a number of delta, in nats", above=0)
-    iterations: int = option(25, "most iterations; mm and newton stop at 5e-5 nats per token from the optimum",
+    iterations: int = option(25, "most iterations; mm stops at 5e-5 nats per token from the optimum",
                              minimum=1)  # fmt: skip
     history: int = option(20, "pairs that lbfgs remembers", minimum=1)
 
@@ -84,6 +84,4 @@ class SlotLbfgs:
 def _solver(options: SlotLbfgsOptions) -> Solver:
     if options.solver == "mm":
         return partial(fit_mm, iterations=options.iterations)
-    if options.solver == "newton":
-        return partial(fit_newton, iterations=options.iterations)
     return partial(fit_lbfgs, options=LbfgsOptions(iterations=options.iterations, history=options.history))

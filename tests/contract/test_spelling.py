@@ -13,6 +13,12 @@ def test_options_belong_to_where_a_strategy_stands():
     assert spelled(found.line).line == found.line
 
 
+def test_a_value_with_commas_is_quoted():
+    found = spelled('lora-ttt[weights="mlp.*,attention.out",lr=0.001],bias')
+    assert found.options["lora-ttt"] == {"weights": "mlp.*,attention.out", "lr": "0.001"}
+    assert spelled(found.line) == found
+
+
 def test_nothing_is_no_strategy():
     assert spelled("  ").names == ()
 
@@ -28,6 +34,8 @@ def test_nothing_is_no_strategy():
         ("ttt[lr=1]x", "a comma is due"),
         ("ttt[lr]", "'lr' is not of the form key=value"),
         ("ttt[=1]", "key=value"),
+        ("ttt[lr=1,]", "'' is not of the form key=value"),
+        ('ttt[weights="a,b]', "opens a quotation"),
     ],
 )
 def test_what_cannot_be_read_says_how_to_write_it(line, said):

@@ -10,7 +10,7 @@ from evaladapt_plugins.slot_lbfgs import USUAL_STRENGTH, SlotLbfgs, SlotLbfgsOpt
 from tests.plugins.runs import distance, few_words, logprobs, nats, past_of, sampled
 from tests.tiny import random_stream
 
-SOLVERS = ("mm", "newton", "lbfgs")
+SOLVERS = ("mm", "lbfgs")
 PRIORS = (("gamma", 2.0), ("gaussian", 1.0))
 WEAK = {"strength": 0.5}
 

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from evaladapt.bench.newton import fit_newton
 from evaladapt.bench.solver import example_windows, one_after_the_other
 from evaladapt.errors import UsageError
 from evaladapt.toolbox.batched_lbfgs import LbfgsOptions
 from evaladapt.toolbox.bias_prior import GammaPrior, GaussianPrior, Prior
-from evaladapt.toolbox.logit_bias import BiasProblem, Solver, fit, fit_lbfgs, fit_mm, fit_newton
+from evaladapt.toolbox.logit_bias import BiasProblem, Solver, fit, fit_lbfgs, fit_mm
 
 PRIORS: list[Prior] = [GammaPrior(0.3), GammaPrior(4.0), GaussianPrior(0.3), GaussianPrior(4.0)]
 SOLVERS: dict[str, Solver] = {

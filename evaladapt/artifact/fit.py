@@ -2,8 +2,9 @@
 
 A step twice as large saves one bit per number and quadruples the error. So the least damage for a number of bytes is
 where every weight's last byte costs the same: steps in proportion to ``sqrt(numbers / sensitivity)``, times one common
-factor. :func:`fit_plan` finds that factor by building the file; bits follow from the steps. ``pack --max-bytes`` is the
-caller, and writes the file that was built last.
+factor. :func:`fit_plan` finds that factor by building the file; bits follow from the steps. A row whose largest weight
+no code would reach has a step of its own, as coarse as it needs: clipped weights far out cost a strong model more than
+all rounding. ``pack --max-bytes`` is the caller, and writes the file that was built last.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log2, sqrt
+
+import numpy as np
 
 from evaladapt.artifact.plan import FLOAT_BITS, QuantisationPlan
 from evaladapt.artifact.problems import ArtifactTooLarge
@@ -22,6 +25,7 @@ from evaladapt.artifact.quantize import (
     clip_grid,
     deviation,
     largest_code,
+    rows_grid,
     step_grid,
 )
 from evaladapt.artifact.writer import ArtifactContent, as_matrix, build_artifact
@@ -39,9 +43,9 @@ AIM = 0.9993
 
 @dataclass(frozen=True)
 class _Weight:
-    """A weight to be quantised: its largest magnitude, its standard deviation, its size, the step to start from."""
+    """A weight to be quantised: its rows' largest magnitudes, standard deviation, size, and the step to start from."""
 
-    peak: float
+    peaks: Float32
     deviation: float
     numbers: int
     step: float
@@ -49,8 +53,10 @@ class _Weight:
     def grid(self, factor: float) -> Grid:
         """The grid with ``factor`` times the step, within what the bits can express."""
         low, high = (deviations * self.deviation for deviations in (FINEST_STEP, COARSEST_STEP))
-        step = min(max(factor * self.step, low), high)
-        bits = next((n for n in range(MIN_BITS, MAX_BITS) if largest_code(n) * step >= self.peak), MAX_BITS)
+        step, peak = min(max(factor * self.step, low), high), float(self.peaks.max())
+        bits = next((n for n in range(MIN_BITS, MAX_BITS + 1) if largest_code(n) * step >= peak), None)
+        if bits is None:
+            return rows_grid(np.maximum(self.peaks / largest_code(MAX_BITS), np.float32(step)), MAX_BITS)
         return step_grid(step, bits)
 
 
@@ -114,8 +120,8 @@ def _weights(
         if bits != FLOAT_BITS:
             matrix = as_matrix(tensor)
             given = float(clip_grid(matrix, bits).steps[0, 0])
-            peak = max(float(matrix.max()), -float(matrix.min()))
-            weights[name] = _Weight(peak, deviation(matrix), matrix.size, given)
+            peaks = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
+            weights[name] = _Weight(peaks, deviation(matrix), matrix.size, given)
     if weights and all(sensitivity.get(name, 0.0) > 0 for name in weights):
         return _by_sensitivity(weights, sensitivity)
     return weights
@@ -126,12 +132,12 @@ def _by_sensitivity(weights: Mapping[str, _Weight], sensitivity: Mapping[str, fl
     wanted = {name: sqrt(weight.numbers / sensitivity[name]) for name, weight in weights.items()}
     numbers = sum(weight.numbers for weight in weights.values())
     excess = sum(w.numbers * log2(wanted[name] / w.step) for name, w in weights.items() if w.step) / numbers
-    return {name: _Weight(w.peak, w.deviation, w.numbers, wanted[name] * 2.0**-excess) for name, w in weights.items()}
+    return {name: _Weight(w.peaks, w.deviation, w.numbers, wanted[name] * 2.0**-excess) for name, w in weights.items()}
 
 
 def _same(weights: Mapping[str, _Weight], factor: float, extreme: float) -> bool:
     """Whether every weight is already where the extreme factor would bring it."""
-    return all((weight.grid(factor).steps == weight.grid(extreme).steps).all() for weight in weights.values())
+    return all(np.array_equal(one.grid(factor).steps, one.grid(extreme).steps) for one in weights.values())
 
 
 def _next(factor: float, bits_too_many: float, exceeds: float, fits: float) -> float:

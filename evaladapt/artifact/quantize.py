@@ -88,6 +88,12 @@ def step_grid(step: float, bits: int) -> Grid:
     return Grid(np.array([scale], np.float32).astype(np.float16), exponent, bits)
 
 
+def rows_grid(steps: Float32, bits: int) -> Grid:
+    """A grid whose rows have the float16 nearest to their ``steps [R]``."""
+    exponent = _exponent(float(steps.max()))
+    return Grid(_scales(steps, 1, np.float32(2.0**exponent)), exponent, bits)
+
+
 def searched_grid(weights: Float32, bits: int) -> Grid:
     """A step per row of ``weights [R, C]``: the clip with the least squared error of the candidates."""
     top = largest_code(bits)

@@ -85,7 +85,7 @@ def pack(
     given = plan_from(bits)
     fits = max_bytes is not None and not bits
     if fits and row_scales:
-        raise UsageError("pack: --max-bytes looks for one step per matrix; give --bits with --row-scales.")
+        raise UsageError("pack: --max-bytes chooses the steps; give --bits with --row-scales.")
 
     from evaladapt.artifact import Limits
     from evaladapt.artifact.reader import check_content

@@ -83,11 +83,20 @@ def test_without_sensitivities_the_proportions_of_the_plan_stay():
     assert ratio == pytest.approx(float(before.steps[0, 0] / embedding.steps[0, 0]), rel=0.01)
 
 
-def test_no_weight_is_clipped_while_there_are_bits_to_hold_it():
-    plan, _ = fitted(0.8)
-    for name, tensor in weights().items():
-        if name in plan.grids and plan.grids[name].bits < 8:
-            assert largest_code(plan.grids[name].bits) * step(plan, name) >= 0.999 * float(tensor.abs().max())
+@pytest.mark.parametrize("share", [0.8, 10**4])
+def test_no_weight_is_clipped(share):
+    plan, _ = fitted(share)
+    for name, grid in plan.grids.items():
+        peaks = weights()[name].abs().amax(dim=1, keepdim=True).numpy()
+        assert (largest_code(grid.bits) * grid.steps >= 0.999 * peaks).all()
+
+
+def test_only_rows_that_need_it_have_a_coarser_step():
+    grid = fit_plan(content(), QuantisationPlan(), 10**9).plan.grids["spiky"]
+    finest, coarser = grid.steps.min(), grid.steps > grid.steps.min()
+    peaks = weights()["spiky"].abs().amax(dim=1, keepdim=True).numpy()
+    assert 0 < coarser.sum() < len(peaks)
+    assert ((peaks > 127 * finest) == coarser).all()
 
 
 def test_the_damage_is_near_the_least_there_is():

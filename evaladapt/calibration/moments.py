@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from evaladapt.calibration.spool import SpooledMeans
 from evaladapt.model.backend import Backend
 
 ROWS_AT_ONCE = 8
@@ -47,15 +48,19 @@ def _positions_at_once(model: Backend, rows: int) -> int:
 
 
 @torch.no_grad()
-def input_moments(model: Backend, tokens: Tensor) -> dict[str, Float32]:
-    """Second moments of the inputs of every ``F.linear`` with a weight of the model; a tied head counts as one."""
+def input_moments(model: Backend, tokens: Tensor) -> SpooledMeans:
+    """Second moments of the inputs of every ``F.linear`` with a weight of the model; a tied head counts as one.
+
+    Raises:
+        DataError: there is no room for them on the disk.
+    """
     listener = _LinearInputs(dict(model.named_parameters()))
     for start in range(0, len(tokens), ROWS_AT_ONCE):
         with listener:
             states = model.hidden(tokens[start : start + ROWS_AT_ONCE])
             for some in torch.split(states, _positions_at_once(model, len(states)), dim=1):
                 model.head(some)
-    return listener.means()
+    return listener.moments
 
 
 def loss_sensitivity(model: Backend, tokens: Tensor) -> dict[str, float]:
@@ -82,10 +87,7 @@ class _LinearInputs(TorchFunctionMode):
     def __init__(self, weights: Mapping[str, nn.Parameter]) -> None:
         super().__init__()
         self._names = {id(weight): name for name, weight in weights.items()}
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-        self._shares: dict[str, str] = {}
-        """Whose sums a weight shares; its own name where nobody's."""
+        self.moments = SpooledMeans()
         self._last: tuple[Tensor | None, str] = (None, "")
 
     def __torch_function__(
@@ -97,17 +99,9 @@ class _LinearInputs(TorchFunctionMode):
 
     def _add(self, name: str, inputs: Tensor) -> None:
         before, owner = self._last
-        if inputs is before and self._shares.get(name, owner) == owner:
-            self._shares[name] = owner
+        if inputs is before and self.moments.owner(name) in (None, owner):
+            self.moments.share(name, owner)
             return
         self._last = (inputs, name)
-        self._shares[name] = name
         flat = inputs.detach().flatten(0, -2).float()
-        moment = flat.T @ flat
-        self._sums[name] = self._sums[name].add_(moment) if name in self._sums else moment
-        self._counts[name] = self._counts.get(name, 0) + len(flat)
-
-    def means(self) -> dict[str, Float32]:
-        """Per input."""
-        means = {name: total.div_(self._counts[name]).cpu().numpy() for name, total in self._sums.items()}
-        return {name: means[owner] for name, owner in self._shares.items()}
+        self.moments.add(name, (flat.T @ flat).cpu().numpy(), len(flat))

@@ -1,25 +1,22 @@
 """A model of a stranger's family packed: whose the tokenizer inside is, and what the command makes of its paths."""
 
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 
 import pytest
 import torch
 
 from evaladapt.cli.main import invoke
 from evaladapt.errors import ModelError
-from evaladapt.model import families
 from evaladapt.model.families import open_model, open_tokenizer, tokenizer_is_ours
 from evaladapt.testing import ModelFailsCheck, check_model
-from tests.model.strangers import Packing, install
+from tests.model.strangers import Packing, entry_point, install
 
 CPU = torch.device("cpu")
-PLACE = EntryPoint("mine", "tests.model.strangers:Packing", families.ENTRY_POINT_GROUP)
 
 
 @pytest.fixture
 def file(monkeypatch, tmp_path):
-    install(monkeypatch, PLACE)
+    install(monkeypatch, entry_point("tests.model.strangers:Packing"))
     (tmp_path / "x.mine").touch()
     return tmp_path / "x.mine"
 
@@ -41,7 +38,7 @@ def test_a_bare_path_is_packed_and_opens_from_the_file_alone(packed, file):
 
 def test_its_tokenizer_is_a_strangers_and_nobody_is_imported_to_say_so(packed, monkeypatch):
     monkeypatch.undo()
-    install(monkeypatch, EntryPoint("mine", "no_such_module:Family", families.ENTRY_POINT_GROUP))
+    install(monkeypatch, entry_point("no_such_module:Family"))
     assert not tokenizer_is_ours(str(packed))
     with pytest.raises(ModelError, match="beside its model"):
         open_tokenizer(str(packed))

@@ -48,8 +48,12 @@ class Child:
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """Inside the block none of its threads runs."""
-        os.kill(self.pid, signal.SIGSTOP)
+        """Inside the block no thread of it runs, nor of what it started; after it, this process alone goes on.
+
+        The signal goes to the group, because no fork gets away from it: whoever looks for single processes can miss one
+        that forks and ends all the time.
+        """
+        os.killpg(self.pid, signal.SIGSTOP)
         try:
             self._await_stop()
             yield
@@ -58,9 +62,12 @@ class Child:
                 os.kill(self.pid, signal.SIGCONT)
 
     def _await_stop(self) -> None:
-        """A process stops thread by thread."""
+        """Processes stop thread by thread."""
         until = time.monotonic() + STOPPING_SECONDS
-        while time.monotonic() < until and not set(_states(self.pid)) <= set("TZX"):
+        while time.monotonic() < until:
+            states = [state for pid in (self.pid, *(one.pid for one in group(self.pid))) for state in _states(pid)]
+            if set(states) <= set("TZX"):
+                return
             time.sleep(0.0005)
 
     def end(self) -> None:
@@ -89,13 +96,16 @@ def end_with_parent(parent: int) -> None:
 
 
 def group(leader: int) -> list[Seen]:
-    """All processes of a group, by id; only where the system has ``/proc``."""
+    """All processes of a group, by id; only where the system has ``/proc``.
+
+    One whose first thread has ended is told to be a zombie, and its other threads may run on.
+    """
     found = []
     for name in os.listdir(PROC):
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"{PROC}/{name}/stat", "rb", buffering=0) as file:
                 state, parent, its_group, *rest = file.read().rpartition(b")")[2].split(maxsplit=20)
-                if int(its_group) == leader and state not in b"ZX":
+                if int(its_group) == leader and (state not in b"ZX" or not set(_states(int(name))) <= set("ZX")):
                     found.append(Seen(int(name), int(parent), int(rest[16]), state.decode()))
     return sorted(found, key=lambda one: one.pid)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evaladapt.artifact import find_artifact, open_artifact, read_artifact, shipped_artifacts, tokenizer_in
 from evaladapt.errors import ArtifactError, EvaladaptError
 from evaladapt.model import families
-from evaladapt.model.family import Opened, PackableFamily, Placed, path_placed
+from evaladapt.model.family import FAMILY, Opened, PackableFamily, Placed, path_placed
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from evaladapt.model.backend import Backend
 
 SUFFIX = ".eva"
-FAMILY = "family"
 HEADER_AT, HEADER_LOOKED_AT = 8, 64
 
 
@@ -60,13 +59,15 @@ class EvaFamily:
         return Opened(_on(model, device), tokenizer, (path,))
 
     def open_tokenizer(self, where: str) -> Tokenizer:
-        """The tokenizer inside; weights are checked and not decoded, and torch is not imported."""
+        """The tokenizer inside, read by the family inside; weights are checked and not decoded."""
         file = open_artifact(find_artifact(where))
         config = file.manifest.model
-        family = _family(file.path, config)
-        if family and not families.tokenizer_is_ours(f"{config[FAMILY]}:"):
-            raise ArtifactError(f"{file.path}: the tokenizer inside is read by a stranger's code, beside its model.")
-        return _tokenizer(file.path, config, family, tokenizer_in(file))
+        return _tokenizer(file.path, config, _family(file.path, config), tokenizer_in(file))
+
+    def family_inside(self, where: str) -> str | None:
+        """As the file's configuration says."""
+        config = open_artifact(find_artifact(where)).manifest.model
+        return str(config[FAMILY]) if FAMILY in config else None
 
 
 def _family(path: Path, config: Mapping[str, Any]) -> PackableFamily | None:

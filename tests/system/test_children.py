@@ -19,6 +19,15 @@ HAS_A_CHILD = (
     "else: os.closerange(0, 3)\n"
     "time.sleep(600)\n"
 )
+FIRST_THREAD_ENDS = (
+    "import ctypes, os, sys, threading, time\n"
+    "def count():\n"
+    "    while True: os.write(1, b'.'); time.sleep(0.01)\n"
+    "if os.fork() == 0:\n"
+    "    threading.Thread(target=count, daemon=True).start()\n"
+    "    ctypes.CDLL(None).syscall(60 if os.uname().machine == 'x86_64' else 93, 0)\n"
+    "time.sleep(600)\n"
+)
 ENDS_WITH_PARENT = (
     "import os, sys, time\n"
     "from evaladapt.system.children import end_with_parent\n"
@@ -93,6 +102,22 @@ def test_a_stopped_child_stands_still_and_goes_on(start):
         assert not child.output.read()
     os.set_blocking(child.output.fileno(), True)
     assert child.output.read(1) == b"."
+
+
+def test_what_a_stopped_child_started_stands_still_too_and_stays_so(start):
+    """Though its first thread has ended, which looks like its end."""
+    child = start(FIRST_THREAD_ENDS)
+    assert child.output.read(3) == b"..."
+    (helper,) = [one for one in group(child.pid) if one.pid != child.pid]
+    assert helper.state == "Z"
+    with child.stopped():
+        os.set_blocking(child.output.fileno(), False)
+        child.output.read()
+        time.sleep(0.1)
+        assert not child.output.read()
+    time.sleep(0.1)
+    assert not child.output.read()
+    assert [one.state for one in group(child.pid) if one.pid == child.pid] == ["S"]
 
 
 def test_a_child_that_ended_is_known_to_have(start):

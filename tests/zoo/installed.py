@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.zoo import adapting, ahead, distribution, hiding, outside, passes, process, rare, together
+from tests.zoo import adapting, ahead, distribution, hiding, outside, passes, process, rare, together, twinning
 from tests.zoo.importing import device, fork, pipe, reading, ready, unsealed, vocabulary
 from tests.zoo.thief import CHEATS
 
@@ -15,6 +15,7 @@ MODULES = (
     outside,
     ahead,
     together,
+    twinning,
     rare,
     device,
     fork,

@@ -7,7 +7,7 @@ import pytest
 from evaladapt.audit.full import audit, probes_named
 from evaladapt.data.load import load_stream
 from evaladapt.judge.evaluate import tokenizer_of
-from tests.zoo import adapting, ahead, hiding, outside, process, rare, together
+from tests.zoo import adapting, ahead, hiding, outside, process, rare, together, twinning
 from tests.zoo.importing import device, fork, pipe, reading, ready, unsealed, vocabulary
 from tests.zoo.installed import install
 from tests.zoo.measure import NOTHING_GAINED, Court
@@ -24,6 +24,8 @@ SHOWN = {
     pipe.PipeStays: ("refused", "leads out of the player"),
     reading.ReadsAtImport: ("CAUSAL", ""),
     together.AnswersForTwin: ("refused", "spoke on its twin's line"),
+    twinning.TwoAnswers: ("convicted", "told only what precedes the target"),
+    twinning.DeadHelper: ("refused", "processes beside the player"),
     together.SaysDone: ("refused", "nobody had asked for that"),
     ready.LyingReady: ("refused", "another model"),
     vocabulary.SmallVocabulary: ("refused", "'rows' is 99"),

@@ -5,6 +5,10 @@ the base. Everything is drawn after the player has answered. With a probability 
 (or for every bit saved) to be looked at, whoever cheats at a share s of them escapes with probability at most
 ``exp(-density · s · total)``; at 95 % that leaves shares below ``-ln 0.05 / (density · total)``, which for m even
 looks is the familiar ``1 - 0.05^(1/m)``.
+
+A twin is asked in two shapes at the first target where one does not agree, and in the second alone from there on. Who
+answers as it likes, now as the one and now as the other, escapes once with either: with ``x = density · s · total``,
+with probability ``exp(-x) · (1 + x)``, which is 5 % at ``x = 4.744``.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ CONFIDENCE = 0.95
 FEWEST, USUAL = 20, 118
 SHARE_OF_TIME = 0.1
 """Of both passes."""
+IN_TWO_SHAPES = 4.744
+"""Root of ``exp(-x) · (1 + x) = 1 - CONFIDENCE``."""
 EXPECTED_GAIN = 0.05
 """Of the base's bits: what a composition is first assumed to save, when looks by gain are spread."""
 
@@ -55,6 +61,7 @@ class Looks:
         targets: N, of the whole text.
         base_nats: [N+1], what every target costs under the base; None where that is not known.
         every_batch: look at least once in every group.
+        by_shape: twins are asked in the shape of the batch alone, since the other one did not agree with what was said.
         wanted: looks in all that are aimed at; fewer once it shows what one costs.
     """
 
@@ -62,6 +69,7 @@ class Looks:
     base_nats: NDArray[np.float64] | None
     draw: Draw
     every_batch: bool = False
+    by_shape: bool = False
     wanted: int = USUAL
     looked: int = 0
     _first: int = 0
@@ -110,7 +118,7 @@ class Looks:
         """What follows when none differed."""
         if not self.looked:
             return Bounds(0, 1.0, None)
-        ratio = -math.log(1 - CONFIDENCE)
+        ratio = IN_TWO_SHAPES if self.by_shape else -math.log(1 - CONFIDENCE)
         targets = _share(ratio, self._least_even * self.targets)
         gain = _share(ratio, self._least_by_gain * self._saved) if self._saved > 0 else None
         return Bounds(self.looked, targets, gain)

@@ -1,8 +1,9 @@
 """Twins: copies of the player from before it was told a batch, asked after it has answered.
 
-The player is stopped while its twin is asked, the twin holds nothing but its own line, and every target is asked of a
-fresh fork of it. So what comes back is what the composition says of a target when it is told the target's prefix and
-nothing else, whatever the player said.
+A twin is stopped while the player runs, and the player, with whatever it started, while its twin is asked: they never
+run side by side, or one could watch what the other does to the machine. The twin holds nothing but its own line, and
+every target is asked of a fresh fork of it. So what comes back is what the composition says of a target when it is told
+the target's prefix and nothing else, whatever the player said.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from evaladapt.engine.windows import Batch
 from evaladapt.errors import PluginError
 from evaladapt.judge.charging import HeldText, Logprobs
 from evaladapt.judge.doubt.answers import Answers
-from evaladapt.judge.doubt.conviction import Counterexample, NoncausalError, apart
+from evaladapt.judge.doubt.conviction import Counterexample, Difference, NoncausalError, apart
 from evaladapt.judge.doubt.looks import SHARE_OF_TIME, Looks
 from evaladapt.judge.player.players import Player
 from evaladapt.system.children import Seen, descriptors, group, shared_memory
@@ -51,6 +52,9 @@ class _Group:
     started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
     """What the player took for them."""
+    asked: bool = False
+    quiet: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """While it is open, all but the twin are stopped."""
 
 
 class Twins:
@@ -94,15 +98,17 @@ class Twins:
         return False
 
     def forked(self, batch: Batch, pid: int) -> None:
-        """Take note of the twin: the one new process of the player's group.
+        """Take note of the twin, the one new process of the player's group, and leave it stopped.
 
         Raises:
             PluginError: there are others, or none.
         """
-        twin = self._only_child(pid)
+        cut_off = self._cut_off(pid)
+        with self._player.child.stopped():
+            twin = self._only_child(pid)
         if twin is None:
             raise PluginError("the player started processes of its own, which no strategy may")
-        if not self._cut_off(pid):
+        if not cut_off:
             raise PluginError("a strategy keeps a way from the player to its twin open")
         self._begun = self._begun or time.perf_counter()
         self._group = _Group(batch.frontier, twin, [batch])
@@ -139,14 +145,17 @@ class Twins:
             self._group.answers.close()
 
     def _ask_about(self, one: _Group, targets: list[int]) -> None:
-        """Ask while the player is stopped; no more once a look failed, because nothing can follow then."""
+        """Ask, with all but the twin stopped from here on; no more once a look failed: nothing can follow then."""
         if not targets or self.failed:
             return
         begun = time.perf_counter()
-        with self._player.child.stopped():
-            for target in targets:
-                if not self.failed:
-                    self._look(one, target)
+        if not one.asked:
+            one.quiet.enter_context(self._player.child.stopped())
+            os.kill(one.twin.pid, signal.SIGCONT)
+            one.asked = True
+        for target in targets:
+            if not self.failed:
+                self._look(one, target)
         self._spent += time.perf_counter() - begun
 
     def _budget(self, done: int) -> None:
@@ -159,21 +168,23 @@ class Twins:
     def _look(self, one: _Group, target: int) -> None:
         said = one.answers.of(target - one.frontier)
         self.asked.append(target)
-        found = self._ask(one, target)
-        if found is None:
+        token = int(self._text.tokens[target])
+        difference = self._difference(one, target, said, token, whole_shape=self.looks.by_shape)
+        if difference and difference.counts and not self.looks.by_shape:
+            self.looks.by_shape = True
+            difference = self._difference(one, target, said, token, whole_shape=True)
+        if difference is None:
             self.failed += 1
             return
-        token = int(self._text.tokens[target])
-        difference = apart(said, found[-1], token)
-        if difference.counts:
-            again = self._ask(one, target, whole_shape=True)
-            if again is None:
-                self.failed += 1
-                return
-            difference = apart(said, again[-1], token)
         self.worst = max(self.worst, difference.nats)
         if difference.counts:
             raise NoncausalError(self._counterexample(one, target, said, token), self._strategies)
+
+    def _difference(
+        self, one: _Group, target: int, said: Logprobs, token: int, *, whole_shape: bool
+    ) -> Difference | None:
+        found = self._ask(one, target, whole_shape=whole_shape)
+        return None if found is None else apart(said, found[-1], token)
 
     def _ask(self, one: _Group, target: int, *, whole_shape: bool = False, trail: bool = False,
              seeing: int | None = None) -> Logprobs | None:  # fmt: skip
@@ -238,6 +249,7 @@ class Twins:
     def _dismiss(self, one: _Group) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.twin.pid, signal.SIGKILL)
+        one.quiet.close()
         one.answers.close()
         self._group = None
 

@@ -37,6 +37,12 @@ PRCTL = (1, 15, 16, 0x53564D41)
 FCNTL = (1, 3)
 """F_GETFD and F_GETFL. Setting flags is refused: they belong to a description that a fork would share."""
 
+FUTEX = tuple(what | flags for what in (0, 1, 3, 4, 5, 9, 10) for flags in (0, 128, 256, 384))
+"""FUTEX_WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP and the two by bits, private or not, by either clock. Those that lend
+priority look an owner up by its number, and so tell whether another process has such a thread."""
+ITSELF = (0,)
+"""Of a thread, for the same reason."""
+
 CLOCKS = tuple(range(12))
 """The system's own. Others are a process's, by its number: a player's time would tell its twin something."""
 
@@ -45,6 +51,8 @@ ONLY: Mapping[str, tuple[int, tuple[int, ...]]] = {
     "madvise": (2, ADVICE),
     "prctl": (0, PRCTL),
     "fcntl": (1, FCNTL),
+    "futex": (1, FUTEX),
+    "sched_getaffinity": (0, ITSELF),
     "clock_gettime": (0, CLOCKS),
     "clock_getres": (0, CLOCKS),
     "clock_nanosleep": (0, CLOCKS),
@@ -53,8 +61,8 @@ ONLY: Mapping[str, tuple[int, tuple[int, ...]]] = {
 
 PLAIN = _names(
     "read write readv writev close poll ppoll select pselect6 mprotect munmap mremap brk rt_sigaction "
-    "rt_sigprocmask rt_sigreturn sigaltstack restart_syscall futex futex_waitv set_robust_list rseq "
-    "set_tid_address membarrier sched_yield sched_getaffinity getcpu arch_prctl "
+    "rt_sigprocmask rt_sigreturn sigaltstack restart_syscall futex_waitv set_robust_list rseq "
+    "set_tid_address membarrier sched_yield getcpu arch_prctl "
     "nanosleep gettimeofday time times getrusage getpid gettid getppid getuid geteuid getgid "
     "getegid uname getrandom wait4 exit exit_group"
 )

@@ -73,6 +73,23 @@ def test_what_the_looks_cost_decides_between_the_fewest_and_the_usual():
         assert looks.wanted == wanted
 
 
+def test_who_answers_now_in_one_shape_and_now_in_another_escapes_no_oftener_than_the_bound_says():
+    """At a share of targets the player says what a twin says in the one shape, at as many what it says in the other."""
+    draw, targets = np.random.default_rng(0), 4_000
+    looks = Looks(targets, None, draw)
+    looks.of_group(1, np.zeros(targets), np.zeros(targets, dtype=bool))
+    plain = looks.bounds().targets
+    looks.by_shape = True
+    share = looks.bounds().targets
+    assert plain < share < 2 * plain
+    escaped = 0
+    for _ in range(4_000):
+        met = draw.random(USUAL // 2) < share, draw.random(USUAL // 2) < share
+        seen = np.flatnonzero(met[0])
+        escaped += not len(seen) or not met[1][seen[0] + 1 :].any()
+    assert 0.03 < escaped / 4_000 < 0.06
+
+
 def test_half_is_drawn_evenly_and_half_by_what_was_saved():
     """All of the gain is at one target of ten: there, half of the looks and a tenth of the other half."""
     targets, counts, gained = 20_000, np.zeros(20_001), np.zeros(20_001)

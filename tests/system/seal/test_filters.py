@@ -162,6 +162,19 @@ def test_advice_flags_and_names_that_would_share_something_are_refused(machine):
 
 
 @EVERY
+def test_no_call_tells_whether_another_process_has_a_thread(machine):
+    """By such calls a player's twin would be told bits by the threads that the player made, or did not."""
+    filter_ = Filter(machine, allow_list)
+    assert filter_("sched_getaffinity", 0, 128) == ALLOW
+    assert filter_("sched_getaffinity", 4711, 128) == REFUSED
+    lock, unlock, trylock, wait_requeue, requeue, lock2 = 6, 7, 8, 11, 12, 13
+    for what, flags in itertools.product((lock, unlock, trylock, wait_requeue, requeue, lock2), (0, 128, 256, 384)):
+        assert filter_("futex", 0, what | flags) == REFUSED
+    for what in (0, 1, 128, 129, 9 | 128 | 256, 9 | 256, 9 | 128, 10 | 128, 3 | 128, 4 | 128, 5 | 128):
+        assert filter_("futex", 0, what) == ALLOW
+
+
+@EVERY
 def test_what_joined_processes_need_is_allowed_where_it_was_asked_for(machine):
     filter_ = Filter(machine, allow_list, filters.TO_JOIN_PROCESSES)
     numbers = OPENING[machine]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evaladapt.model.attention import attend, without_own_value
 from evaladapt.model.cache import LayerCache
 from evaladapt.model.config import ModelConfig
-from evaladapt.model.primitives import norm, orthogonal
+from evaladapt.model.primitives import norm, orthogonal, scaled
 from evaladapt.model.rope import RotaryTable, rotate
 
 MLP_SLOPE = 0.5
@@ -47,7 +47,7 @@ class Attention(nn.Module):
         Positions before ``first`` are read and get no result.
         """
         asking, angles = x[:, first:], RotaryTable(table.cos[first:], table.sin[first:])
-        q = rotate(norm(self._heads(F.linear(asking, self.query))), angles) * self.gain[:, None, None]
+        q = scaled(rotate(norm(self._heads(F.linear(asking, self.query))), angles), self.gain[:, None, None])
         k = rotate(norm(self._heads(F.linear(x, self.key))), table)
         projected = F.linear(x, self.value)
         v = own = self._heads(projected if extra_values is None else projected + extra_values)
@@ -72,8 +72,10 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to every position by itself."""
-        bent = F.leaky_relu(F.linear(x, self.up), MLP_SLOPE)
-        return F.linear(bent * bent, self.down)  # on a CPU ``square`` takes several times as long
+        raised = F.linear(x, self.up)
+        # On a CPU fresh memory takes longer than the arithmetic, and ``square`` several times as long as a product.
+        bent = F.leaky_relu(raised, MLP_SLOPE, inplace=not torch.is_grad_enabled())
+        return F.linear(scaled(bent, bent), self.down)
 
 
 class Block(nn.Module):
@@ -105,12 +107,12 @@ class Block(nn.Module):
         first: int = 0,
     ) -> Tensor:
         """``x`` and ``embedded`` (the network's input) are ``[B, S, D]``; returns positions ``first .. S-1``."""
-        mixed = x if self.resid_mix is None else self.resid_mix[0] * x + self.resid_mix[1] * embedded
+        mixed = x if self.resid_mix is None else torch.addcmul(self.resid_mix[0] * x, self.resid_mix[1], embedded)
         read = self._norm(mixed)
         attended: Tensor = self.attention(read, table, cache, extra_values, readable, first)
-        mixed = mixed[:, first:] + self.attn_scale * attended
+        mixed = torch.addcmul(mixed[:, first:], self.attn_scale, attended)
         transformed: Tensor = self.mlp(read[:, first:] if self._parallel else self._norm(mixed))
-        return mixed + self.mlp_scale * transformed
+        return torch.addcmul(mixed, self.mlp_scale, transformed)
 
     def _norm(self, x: Tensor) -> Tensor:
-        return norm(x) if self._norm_scale == 1.0 else norm(x) * self._norm_scale
+        return norm(x) if self._norm_scale == 1.0 else scaled(norm(x), self._norm_scale)

@@ -12,6 +12,11 @@ def norm(x: Tensor) -> Tensor:
     return F.rms_norm(x, (x.shape[-1],))
 
 
+def scaled(fresh: Tensor, factor: Tensor | float) -> Tensor:
+    """``fresh * factor`` for a tensor that nobody else holds: in its own memory, where no gradient needs it again."""
+    return fresh * factor if torch.is_grad_enabled() else fresh.mul_(factor)
+
+
 def orthogonal(rows: int, columns: int) -> nn.Parameter:
     """A matrix ``[rows, columns]`` with orthonormal rows or columns."""
     weight = torch.empty(rows, columns)

@@ -39,5 +39,5 @@ def rotate(x: Tensor, table: RotaryTable) -> Tensor:
     width = 2 * table.cos.shape[-1]
     first, second = x[..., :width].chunk(2, dim=-1)
     cos, sin = table.cos.to(x.dtype), table.sin.to(x.dtype)
-    turned = (first * cos - second * sin, first * sin + second * cos)
+    turned = (torch.addcmul(first * cos, second, sin, value=-1), torch.addcmul(first * sin, second, cos))
     return torch.cat(turned if width == x.shape[-1] else (*turned, x[..., width:]), dim=-1)

@@ -65,7 +65,8 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _text(content: dict[str, object]) -> str:
-    lines = [f"{content['family']}  ({content['distribution']} {content['version']})", "", str(content["description"])]
+    what = str(content["description"] or content["summary"])
+    lines = [f"{content['family']}  ({content['distribution']} {content['version']})", "", what]
     if content["opens"] is not None:
         lines += ["", f"Opens {content['opens']}"]
     return "\n".join([*lines, "", f"Wants {content['wants']}."])

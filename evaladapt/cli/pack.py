@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evaladapt.calibration.moments import Calibration
     from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.model.backend import Backend
+    from evaladapt.model.families import Found
     from evaladapt.train.checkpoint import TrainedModel
 
 File = click.Path(path_type=Path, dir_okay=False)
@@ -80,7 +81,8 @@ def pack(
 ) -> None:
     """Freeze the weights of CHECKPOINT as one file.
 
-    CHECKPOINT is a training's folder or its final.safetensors, or a model of another family: hf:FOLDER, golf:FILE.
+    CHECKPOINT is a training's folder or its final.safetensors, or a model of another family: hf:FOLDER, golf:FILE, or a
+    path that such a family takes (see: evaladapt models list).
     """
     given = plan_from(bits)
     fits = max_bytes is not None and not bits
@@ -96,9 +98,9 @@ def pack(
 
     use_threads()
     give_back_freed_memory()
-    of_a_family = _names_a_family(checkpoint)
-    source = _of_a_family(checkpoint) if of_a_family else _of_a_training(Path(checkpoint), tokenizer)
-    by_row = (of_a_family and not fits) if row_scales is None else row_scales
+    family = _family_of(checkpoint)
+    source = _of_a_family(checkpoint, family) if family else _of_a_training(Path(checkpoint), tokenizer)
+    by_row = (family is not None and not fits) if row_scales is None else row_scales
     plan = replace(given, row_scales=by_row, overrides={**source.bits, **given.overrides})
     data = _packed(source, plan, Path(calibration), never, max_bytes, fits)
     del source  # what was written is read again, and two models need not be there at once
@@ -157,28 +159,30 @@ def _of_a_training(checkpoint: Path, tokenizer: Path | None) -> Source:
     return Source(model, pieces.bos_id, model.context, config, trained.tensors, content, metadata, {})
 
 
-def _names_a_family(checkpoint: str) -> bool:
-    from evaladapt.model.families import installed
+def _family_of(checkpoint: str) -> Found | None:
+    """The family that is named, or that takes the path and whose models can be packed; None for a training."""
+    from evaladapt.model.families import claimed
+    from evaladapt.model.family import PackableFamily
 
-    family, colon, _ = checkpoint.partition(":")
-    return bool(colon) and any(listing.alias == family for listing in installed())
+    found = claimed(checkpoint)
+    named = found is not None and checkpoint.startswith(f"{found.name}:")
+    return found if found and (named or isinstance(found.family, PackableFamily)) else None
 
 
-def _of_a_family(reference: str) -> Source:
+def _of_a_family(reference: str, found: Found) -> Source:
     """A model of another family; its tables of tokens get the bits that ours get."""
     import torch
 
     from evaladapt.artifact import QuantisationPlan
     from evaladapt.model.backend import roles_of
-    from evaladapt.model.families import find_family, open_model
-    from evaladapt.model.family import Opened, PackableFamily
+    from evaladapt.model.families import open_model
+    from evaladapt.model.family import Opened
+    from evaladapt.model.freezing import freeze, packable
     from evaladapt.model.roles import EMBEDDING, POSITION
 
-    family = find_family(reference).family
-    if not isinstance(family, PackableFamily):
-        raise UsageError(f"pack: models of {reference.partition(':')[0]!r} cannot be packed: its family has no freeze.")
+    family = packable(found.name, found.family)
     opened = open_model(reference, torch.device("cpu"))
-    frozen = family.freeze(Opened(opened.backend, opened.tokenizer, ()))
+    frozen = freeze(found.name, family, Opened(opened.backend, opened.tokenizer, ()))
     tables = [name for name, role in roles_of(opened.backend).items() if {EMBEDDING, POSITION} & set(role.roles)]
     bits = {name: QuantisationPlan().embedding_bits for name in tables if frozen.tensors[name].ndim > 1}
     metadata = {"packed_from": {"family": opened.family, "sha256": opened.identity, "bytes": opened.bytes}}

@@ -120,7 +120,7 @@ def _refuse_another(file: EvzFile, ready: Mapping[str, Any], tokenizer: Tokenize
     if model != file.identity.artifact:
         raise CodecError(
             f"the file was written with the model {file.identity.artifact.hex()}…, and {ready['model']['path']} is"
-            f" {model.hex()}… (sha256). Decode with the model it was written with"
+            f" {model.hex()}… (sha256). Name the one it was written with: evaladapt decode MODEL FILE.evz"
         )
     if composition_hash(ready, file.recipe.batch, file.recipe.seed) != file.identity.composition:
         versions = ", ".join(f"{one['name']} {one['version']}" for one in ready["composition"])

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaladapt.errors import EvaladaptError, ModelError, PluginError, near_miss
-from evaladapt.model.family import FAMILY_PARTS, ModelFamily, Opened, Placed, path_placed
+from evaladapt.model.family import FAMILY_PARTS, ContainerFamily, ModelFamily, Opened, Placed, path_placed
 from evaladapt.system import entry_points
 from evaladapt.system.entry_points import Listing
 
@@ -105,7 +105,10 @@ def open_model(reference: str, device: torch.device) -> OpenedModel:
 def tokenizer_is_ours(reference: str) -> bool:
     """Whether the tokenizer may be opened in the process that holds the text; imports no stranger's code."""
     found = _resolve(reference, strangers=False)
-    return found is not None and found.is_ours and found.family.tokenizer_is_ours
+    if found is None or not found.family.tokenizer_is_ours:
+        return False
+    inside = found.family.family_inside(found.where) if isinstance(found.family, ContainerFamily) else None
+    return inside is None or tokenizer_is_ours(f"{inside}:")
 
 
 def open_tokenizer(reference: str) -> Tokenizer:
@@ -116,7 +119,7 @@ def open_tokenizer(reference: str) -> Tokenizer:
         EvaladaptError: it cannot be opened.
     """
     found = _resolve(reference, strangers=False)
-    if found is None or not found.family.tokenizer_is_ours:
+    if found is None or not tokenizer_is_ours(reference):
         raise ModelError(f"{reference}: the tokenizer is not evaladapt's own code, so it is opened beside its model.")
     return found.family.open_tokenizer(found.where)
 
@@ -141,10 +144,15 @@ def find_family(reference: str) -> Found:
         ModelError: none claims it, or more than one; the message says what each family would need.
         PluginError: a family's import fails.
     """
-    found = _resolve(reference, strangers=True)
+    found = claimed(reference)
     if found is None:
         raise ModelError(_nobody_claims(reference))
     return found
+
+
+def claimed(reference: str) -> Found | None:
+    """As :func:`find_family`; None where no family claims it."""
+    return _resolve(reference, strangers=True)
 
 
 def installed() -> list[Listing]:

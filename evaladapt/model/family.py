@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.model.backend import Backend
 
+FAMILY = "family"
+"""Stands in a packed model's configuration: the name of the family that puts it together."""
 FAMILY_PARTS = ("summary", "wants", "tokenizer_is_ours", "claims", "placed", "open", "open_tokenizer")
 
 
@@ -76,14 +78,24 @@ class ModelFamily(Protocol):
         """The tokenizer alone; equal to that of :meth:`open`."""
 
 
+@runtime_checkable
+class ContainerFamily(ModelFamily, Protocol):
+    """A family of files that hold models of other families; one that comes with evaladapt."""
+
+    def family_inside(self, where: str) -> str | None:
+        """The name of the family that puts the model together; None for evaladapt's own. Imports it not."""
+
+
 @dataclass(frozen=True)
 class FrozenModel:
     """A model taken apart, for an artifact."""
 
     config: Mapping[str, Any]
-    """Plain JSON values, from which the family builds the model again."""
+    """Plain JSON values, from which the family builds the model again; its name is put there too, as ``family``."""
     tensors: Mapping[str, Tensor]
+    """Every weight, by its name in ``named_parameters`` of the backend."""
     tokenizer: bytes
+    """What ``thaw_tokenizer`` reads; not empty."""
 
 
 @runtime_checkable

@@ -182,6 +182,8 @@ def open_cell(folder: Path, base: Result) -> Result:
 
 
 def _record_in(folder: Path) -> RunRecord:
+    if not folder.exists():
+        raise DataError(f"there is no folder {folder}")
     if not (folder / RECORD).exists():
         raise DataError(f"{folder} has no {RECORD}: no run ended there. Where it was interrupted, the same command with"
                         " --resume goes on")  # fmt: skip

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaladapt.testing.check import StrategyFailsContract, check_strategy
-    from evaladapt.testing.model_check import CheckedModel, ModelFailsCheck, check_model
+    from evaladapt.testing.complaints import ModelFailsCheck
+    from evaladapt.testing.model_check import CheckedModel, check_model
 
 __all__ = ["CheckedModel", "ModelFailsCheck", "StrategyFailsContract", "check_model", "check_strategy"]
-_OF_MODELS = ("CheckedModel", "ModelFailsCheck", "check_model")
+_MODULES = {"CheckedModel": "model_check", "ModelFailsCheck": "complaints", "check_model": "model_check"}
 
 
 def __getattr__(name: str) -> Any:
@@ -29,5 +30,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    place = "evaladapt.testing.model_check" if name in _OF_MODELS else "evaladapt.testing.check"
-    return getattr(import_module(place), name)
+    return getattr(import_module(f"evaladapt.testing.{_MODULES.get(name, 'check')}"), name)

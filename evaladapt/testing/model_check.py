@@ -6,7 +6,7 @@ it may leave out (a cache, roles of weights) is reported, with what it costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from evaladapt.data.tokenizer import Tokenizer
-from evaladapt.errors import EvaladaptError
 from evaladapt.model.backend import (
     Backend,
     CappedHeadBackend,
@@ -27,19 +26,14 @@ from evaladapt.model.backend import (
 )
 from evaladapt.model.families import open_model
 from evaladapt.model.roles import BIAS, EMBEDDING, HEAD, OTHER
+from evaladapt.testing.complaints import Complaints, refuse, told
+from evaladapt.testing.packing_check import packing_complaints
 from evaladapt.testing.tokenizer_check import tokenizer_complaints, tokenizer_notes
 
 ROWS, LENGTH = 3, 24
 CACHE_AGREES = 1e-4
 """Largest difference between states continued from a cache and those of whole rows, relative to the largest state."""
 HEAD_AGREES = 1e-5
-WHERE = "evaladapt.model.backend says what each part has to do; plugins/README.md shows a family"
-
-Complaints = Iterator[str]
-
-
-class ModelFailsCheck(AssertionError):
-    """A model does not do what the engine relies on; the message has every complaint."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,8 @@ def check_model(
     """Try a model on random tokens.
 
     Args:
-        model: a backend, or a reference such as ``hf:FOLDER``, whose tokenizer is checked too.
+        model: a backend, or a reference such as ``hf:FOLDER``, whose tokenizer is checked too, and what its
+            family packs.
         tokenizer: checked where it is given.
         seed: of the tokens.
         length: tokens of a row, at most the model's context.
@@ -71,12 +66,12 @@ def check_model(
     """
     if isinstance(model, str):
         opened = open_model(model, torch.device("cpu"))
-        return check_model(opened.backend, opened.tokenizer, seed=seed, length=length)
+        checked = check_model(opened.backend, opened.tokenizer, seed=seed, length=length)
+        refuse(opened.backend, list(told(packing_complaints, opened)))
+        return checked
     complaints = list(_sizes(model)) or _complaints_of_runs(model, seed, length)
     complaints += list(tokenizer_complaints(model, tokenizer)) if tokenizer is not None else []
-    if complaints:
-        said = "\n".join(f"- {one}" for one in complaints)
-        raise ModelFailsCheck(f"{type(model).__name__} cannot be relied on:\n{said}\n{WHERE}.")
+    refuse(model, complaints)
     return CheckedModel(tuple(_lacks(model)), tuple(tokenizer_notes(tokenizer)))
 
 
@@ -91,12 +86,7 @@ def _complaints_of_runs(model: Backend, seed: int, length: int) -> list[str]:
         _roles, _gradients,
     )  # fmt: skip
     for check in checks:
-        try:
-            complaints += check(model, tokens)
-        except EvaladaptError as error:
-            complaints.append(f"{check.__name__.strip('_')}: {error}")
-        except Exception as error:  # a stranger's module may raise anything, and the author wants to know where
-            complaints.append(f"{check.__name__.strip('_')}: {type(error).__name__}: {error}")
+        complaints += told(check, model, tokens)
     return complaints
 
 
@@ -269,7 +259,7 @@ def _gradients(model: Backend, tokens: Tensor) -> Complaints:
             yield f"the gradient of {name} is zero everywhere"
 
 
-def _lacks(model: Backend) -> Iterator[str]:
+def _lacks(model: Backend) -> Complaints:
     if not isinstance(model, nn.Module):
         yield "it is no torch module: strategies that train weights cannot use it"
     elif not roles_of(model):

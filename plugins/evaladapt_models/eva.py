@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from evaladapt.artifact import find_artifact, open_artifact, read_artifact, shipped_artifacts, tokenizer_in
 from evaladapt.errors import ArtifactError, EvaladaptError
 from evaladapt.model import families
-from evaladapt.model.family import Opened, PackableFamily, Placed, path_placed
+from evaladapt.model.family import FAMILY, Opened, PackableFamily, Placed, path_placed
 
 if TYPE_CHECKING:
     import torch
 
     from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.model.backend import Backend
+    from evaladapt.system.entry_points import Listing
 
 SUFFIX = ".eva"
-FAMILY = "family"
 HEADER_AT, HEADER_LOOKED_AT = 8, 64
 
 
@@ -49,6 +49,10 @@ class EvaFamily:
             model = family.thaw(config, artifact.tensors) if family else None
         except EvaladaptError as error:
             raise ArtifactError(f"{path}: {error}") from error
+        except Exception as error:  # whatever a stranger's family raises
+            raise ArtifactError(
+                f"{path}: thaw of the model family {config[FAMILY]!r} failed with {type(error).__name__}: {error}"
+            ) from error
         if model is None:
             model = transformer_from_tensors(config, artifact.tensors).eval()
         if model.vocab_size != tokenizer.vocab_size:
@@ -60,21 +64,35 @@ class EvaFamily:
         return Opened(_on(model, device), tokenizer, (path,))
 
     def open_tokenizer(self, where: str) -> Tokenizer:
-        """The tokenizer inside; weights are checked and not decoded, and torch is not imported."""
+        """The tokenizer inside, read by the family inside; weights are checked and not decoded."""
         file = open_artifact(find_artifact(where))
         config = file.manifest.model
-        family = _family(file.path, config)
-        if family and not families.tokenizer_is_ours(f"{config[FAMILY]}:"):
-            raise ArtifactError(f"{file.path}: the tokenizer inside is read by a stranger's code, beside its model.")
-        return _tokenizer(file.path, config, family, tokenizer_in(file))
+        return _tokenizer(file.path, config, _family(file.path, config), tokenizer_in(file))
+
+    def family_inside(self, where: str) -> str | None:
+        """As the file's configuration says."""
+        file = open_artifact(find_artifact(where))
+        listing = _listing(file.path, file.manifest.model)
+        return listing.alias if listing else None
 
 
-def _family(path: Path, config: Mapping[str, Any]) -> PackableFamily | None:
-    """The family that a packed model came from; None for evaladapt's own transformer."""
+def _listing(path: Path, config: Mapping[str, Any]) -> Listing | None:
+    """The installed family that a packed model came from; None for evaladapt's own transformer."""
     if FAMILY not in config:
         return None
     try:
-        family = families.load(families.named(str(config[FAMILY])))
+        return families.named(str(config[FAMILY]))
+    except EvaladaptError as error:
+        raise ArtifactError(f"{path} holds a model of another family: {error}") from error
+
+
+def _family(path: Path, config: Mapping[str, Any]) -> PackableFamily | None:
+    """The same, loaded."""
+    listing = _listing(path, config)
+    if listing is None:
+        return None
+    try:
+        family = families.load(listing)
     except EvaladaptError as error:
         raise ArtifactError(f"{path} holds a model of another family: {error}") from error
     if not isinstance(family, PackableFamily):

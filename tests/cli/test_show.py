@@ -38,3 +38,5 @@ def test_a_table_that_cannot_be_written_is_refused_before_the_run(capsys, tiny_a
 def test_a_folder_without_a_run_is_told(capsys, tmp_path):
     assert invoke(["show", str(tmp_path)]) == 5
     assert "no record.json" in capsys.readouterr().err
+    assert invoke(["show", str(tmp_path / "absent")]) == 5
+    assert "there is no folder" in capsys.readouterr().err

@@ -80,7 +80,9 @@ def test_another_artifact(opened, written, tmp_path):
     weights = dict(model.named_parameters())
     write_artifact(tmp_path / "o.eva", model.config.to_dict(), weights, opened.tokenizer.model_bytes, {})
     other = open_model(str(tmp_path / "o.eva"), torch.device("cpu"))
-    assert "written with the model" in refused(other, written, tmp_path, CodecError, StreamUnigram)
+    message = refused(other, written, tmp_path, CodecError, StreamUnigram)
+    assert "written with the model" in message
+    assert "evaladapt decode MODEL FILE.evz" in message
 
 
 def test_other_options(opened, written, tmp_path):

@@ -50,6 +50,17 @@ def test_its_own_tests_pass(installed, family):
     assert "3 passed" in installed.call("-m", "pytest", *options, str(family / "tests"))
 
 
+def test_what_it_packs_runs_sealed_from_the_file_alone(installed, model, tmp_path):
+    out, text = tmp_path / "x.eva", tmp_path / "a.txt"
+    text.write_text("a cat and a dog, été " * 4)
+    installed.evaladapt("pack", model, "--out", out)
+    run = ["--plugins", "bias", "--data", text, "--limit-tokens", "30", "--mode", "step", "--json"]
+    found = json.loads(installed.evaladapt("run", out, *run, "--out", tmp_path / "run"))
+    assert found["verdict"] == "CAUSAL"
+    assert found["artifact"]["family"] == "eva"
+    assert found["data"]["bytes"] == 30
+
+
 def test_once_it_is_removed_its_files_are_nobodys(installed, model):
     installed.pip("uninstall", "--yes", "evaladapt-elman")
     message = installed.evaladapt("models", "show", model, code=5)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evaladapt.data.tokenizers.raw_bytes import RawBytes
 from evaladapt.errors import ModelError
-from evaladapt.model.family import Opened, Placed, path_placed
+from evaladapt.model.family import FrozenModel, Opened, Placed, path_placed
 
 if TYPE_CHECKING:
     import torch
+
+    from evaladapt_elman.network import Elman
 
 SUFFIX = ".elman"
 
@@ -44,5 +47,22 @@ class ElmanFamily:
         return Opened(network.to(device).eval(), self.open_tokenizer(where), (Path(where),))
 
     def open_tokenizer(self, where: str) -> RawBytes:
+        """A token per byte."""
+        return RawBytes()
+
+    def freeze(self, opened: Opened) -> FrozenModel:
+        """The weights say all; the tokenizer is always the same, and its bytes may not be empty."""
+        return FrozenModel({}, dict(opened.backend.named_parameters()), b"bytes")
+
+    def thaw(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Elman:
+        """The network of these weights."""
+        from evaladapt_elman.network import Elman
+
+        try:
+            return Elman(tensors).eval()
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(f"{type(error).__name__}: {error}") from error
+
+    def thaw_tokenizer(self, config: Mapping[str, Any], content: bytes) -> RawBytes:
         """A token per byte."""
         return RawBytes()

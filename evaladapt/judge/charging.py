@@ -33,6 +33,8 @@ WHOLE = 1e-5
 """Nats by which the log of a distribution's sum may differ from zero. Whoever lives off it gains as much a target."""
 WHOLE_PER_TOKEN = 4e-10
 """The same for each token of a large vocabulary: float32 log-softmax leaves up to 1.6e-5 at 151,936 tokens."""
+MOST_UNWHOLE = 1e-4
+"""However many tokens a player says that there are: beyond 250,000 it would be told more tolerance for nothing."""
 IN_CACHE = 1 << 18
 """Probabilities that are worked on at once, because several passes over them follow one another."""
 SNAPSHOT_SECONDS = 30.0
@@ -237,7 +239,8 @@ class Charging:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             sums = np.log(np.concatenate([np.exp(some).sum(axis=1, dtype=np.float64) for some in few]))
         worst = np.abs(sums)
-        wrong = np.flatnonzero(~(worst <= max(WHOLE, WHOLE_PER_TOKEN * logprobs.shape[1])))
+        tolerance = min(max(WHOLE, WHOLE_PER_TOKEN * logprobs.shape[1]), MOST_UNWHOLE)
+        wrong = np.flatnonzero(~(worst <= tolerance))
         if len(wrong):
             what = f"sum to e^{sums[wrong[0]]:.3g}" if np.isfinite(sums[wrong[0]]) else "are not all finite"
             raise ContractViolation(

@@ -6,7 +6,7 @@ is opened, here; then it is played.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -15,13 +15,14 @@ import numpy as np
 from evaladapt.data.stream import TokenStream
 from evaladapt.data.tokenizer import Tokenizer
 from evaladapt.engine.player.protocol import Rows
-from evaladapt.errors import ContractViolation
+from evaladapt.errors import ContractViolation, PluginError
 from evaladapt.judge.charging import Charging, Progress, Rules, TargetCoder
 from evaladapt.judge.doubt.looks import Draw, Looks
 from evaladapt.judge.doubt.twins import Twins
 from evaladapt.judge.outcome import Outcome
 from evaladapt.judge.player.clerk import clerk_for
 from evaladapt.judge.player.performers import Seat, seat_all
+from evaladapt.judge.player.ready import plan_of
 from evaladapt.judge.records.folder import ADAPTED, BASE
 from evaladapt.judge.records.record import Record
 from evaladapt.judge.records.remembered import remembered_base
@@ -114,6 +115,7 @@ class _Evaluation:
         wants_base = base is None and request.with_base and bool(request.composed.names)
         recipes = [request.recipe(base=one) for one in (False, True)[: 1 + wants_base]]
         seats = seat_all(recipes, request.patience, self._stack)
+        _refuse_other_plans(seats)
         seat, stream = seats[0], open_text(request)
         adaptive = len(seat.ready["composition"]) > 1
         looks = Looks(stream.targets, None, self._draw, every_batch=request.doubt == "full")
@@ -203,6 +205,13 @@ def tokenizer_of(model: str) -> Tokenizer:
     if tokenizer_is_ours(model):
         return open_tokenizer(model)
     return clerk_for(model, located(model), model_files(model))
+
+
+def _refuse_other_plans(seats: Sequence[Seat]) -> None:
+    """What a composition is held against is its own plan."""
+    plans = [plan_of(seat.ready) for seat in seats]
+    if len(set(plans)) > 1:
+        raise PluginError(f"the player says that its plan is {plans[0]}, and alone it is {plans[1]}")
 
 
 def _can_be_asked(request: Request, seat: Seat) -> bool:

@@ -53,13 +53,21 @@ class Child:
         The signal goes to the group, because no fork gets away from it: whoever looks for single processes can miss one
         that forks and ends all the time.
         """
-        os.killpg(self.pid, signal.SIGSTOP)
+        self.stop()
         try:
-            self._await_stop()
             yield
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGCONT)
+            self.go_on()
+
+    def stop(self) -> None:
+        """Until :meth:`go_on`."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        self._await_stop()
+
+    def go_on(self) -> None:
+        """This process alone; nothing where it has gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
 
     def _await_stop(self) -> None:
         """Processes stop thread by thread."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.model.backend import Backend
+    from evaladapt.system.entry_points import Listing
 
 SUFFIX = ".eva"
 HEADER_AT, HEADER_LOOKED_AT = 8, 64
@@ -48,6 +49,10 @@ class EvaFamily:
             model = family.thaw(config, artifact.tensors) if family else None
         except EvaladaptError as error:
             raise ArtifactError(f"{path}: {error}") from error
+        except Exception as error:  # whatever a stranger's family raises
+            raise ArtifactError(
+                f"{path}: thaw of the model family {config[FAMILY]!r} failed with {type(error).__name__}: {error}"
+            ) from error
         if model is None:
             model = transformer_from_tensors(config, artifact.tensors).eval()
         if model.vocab_size != tokenizer.vocab_size:
@@ -66,16 +71,28 @@ class EvaFamily:
 
     def family_inside(self, where: str) -> str | None:
         """As the file's configuration says."""
-        config = open_artifact(find_artifact(where)).manifest.model
-        return str(config[FAMILY]) if FAMILY in config else None
+        file = open_artifact(find_artifact(where))
+        listing = _listing(file.path, file.manifest.model)
+        return listing.alias if listing else None
 
 
-def _family(path: Path, config: Mapping[str, Any]) -> PackableFamily | None:
-    """The family that a packed model came from; None for evaladapt's own transformer."""
+def _listing(path: Path, config: Mapping[str, Any]) -> Listing | None:
+    """The installed family that a packed model came from; None for evaladapt's own transformer."""
     if FAMILY not in config:
         return None
     try:
-        family = families.load(families.named(str(config[FAMILY])))
+        return families.named(str(config[FAMILY]))
+    except EvaladaptError as error:
+        raise ArtifactError(f"{path} holds a model of another family: {error}") from error
+
+
+def _family(path: Path, config: Mapping[str, Any]) -> PackableFamily | None:
+    """The same, loaded."""
+    listing = _listing(path, config)
+    if listing is None:
+        return None
+    try:
+        family = families.load(listing)
     except EvaladaptError as error:
         raise ArtifactError(f"{path} holds a model of another family: {error}") from error
     if not isinstance(family, PackableFamily):

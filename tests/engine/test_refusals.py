@@ -67,3 +67,17 @@ def test_a_strategy_that_raises_is_named_with_the_hook_and_the_line():
     line = Clumsy.transform_logits.__code__.co_firstlineno + 2
     assert f"At {__file__}, line {line}: return logits[7:][99]." in str(caught.value)
     assert "EVALADAPT_TRACEBACK=1" in str(caught.value)
+
+
+def test_what_is_none_because_it_was_not_declared_is_told():
+    class Forgetful(Honest):
+        capabilities = Capabilities(stage=Stage.HIDDEN, reads=frozenset({"logits"}))
+
+        @hookimpl
+        def adapt(self, past):
+            assert past.logits.shape[:2] == past.targets.shape
+            past.hidden.mean()
+
+    with pytest.raises(PluginError, match="'forgetful' raised AttributeError in adapt") as caught:
+        engine(Forgetful).run()
+    assert "past.hidden is None: its capabilities do not declare it in reads." in str(caught.value)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evaladapt.cli.main import invoke
-from evaladapt.errors import ModelError
+from evaladapt.errors import ArtifactError, ModelError
 from evaladapt.model.families import open_model, open_tokenizer, tokenizer_is_ours
 from evaladapt.testing import ModelFailsCheck, check_model
 from tests.model.strangers import Packing, entry_point, install
@@ -42,6 +42,15 @@ def test_its_tokenizer_is_a_strangers_and_nobody_is_imported_to_say_so(packed, m
     assert not tokenizer_is_ours(str(packed))
     with pytest.raises(ModelError, match="beside its model"):
         open_tokenizer(str(packed))
+
+
+def test_a_family_that_is_gone_or_fails_is_told_with_the_file(packed, monkeypatch):
+    monkeypatch.setattr(Packing, "thaw", lambda self, config, tensors: config["absent"])
+    with pytest.raises(ArtifactError, match=r"x\.eva: thaw of the model family 'mine' failed with KeyError: 'absent'"):
+        open_model(str(packed), CPU)
+    monkeypatch.undo()
+    with pytest.raises(ArtifactError, match=r"x\.eva holds a model of another family: no model family 'mine'"):
+        tokenizer_is_ours(str(packed))
 
 
 def test_check_model_passes_what_can_be_packed(file):

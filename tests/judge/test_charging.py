@@ -1,10 +1,17 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from evaladapt.errors import ContractViolation
 from evaladapt.judge.charging import Charging
+
+
+def test_a_vocabulary_that_is_made_large_buys_no_tolerance():
+    logprobs = np.full((1, 1 << 20), 2e-4 - np.log(1 << 20), dtype=np.float32)
+    with pytest.raises(ContractViolation, match="no distribution"):
+        Charging._refuse_broken(SimpleNamespace(worst_sum=0.0), 1, logprobs)
 
 
 @pytest.mark.parametrize("vocabulary", [24, 8_192, 151_936])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.zoo import adapting, ahead, distribution, hiding, outside, passes, process, rare, together, twinning
-from tests.zoo.importing import device, fork, pipe, reading, ready, unsealed, vocabulary
+from tests.zoo.importing import base, device, fork, pipe, reading, ready, unsealed, vocabulary
 from tests.zoo.thief import CHEATS
 
 MODULES = (
@@ -17,6 +17,7 @@ MODULES = (
     together,
     twinning,
     rare,
+    base,
     device,
     fork,
     pipe,

@@ -6,9 +6,9 @@ import pytest
 
 from evaladapt.audit.full import audit, probes_named
 from evaladapt.data.load import load_stream
-from evaladapt.judge.evaluate import tokenizer_of
+from evaladapt.judge.evaluate import evaluate, tokenizer_of
 from tests.zoo import adapting, ahead, hiding, outside, process, rare, together, twinning
-from tests.zoo.importing import device, fork, pipe, reading, ready, unsealed, vocabulary
+from tests.zoo.importing import base, device, fork, pipe, reading, ready, unsealed, vocabulary
 from tests.zoo.installed import install
 from tests.zoo.measure import NOTHING_GAINED, Court
 from tests.zoo.subjects import toy_bench
@@ -61,6 +61,12 @@ def test_what_becomes_of_a_cheat(court, cls):
     found = court.tried(BY_CLASS[cls], seed=0)
     assert (found.outcome, said in found.said) == (outcome, True), found
     assert not found.passes
+
+
+def test_the_base_is_the_plans_alone_whoever_knows_its_player(court):
+    request = court.asked(BY_CLASS[base.SpoiltBase])
+    record = evaluate(request)
+    assert record.base.bits == record.adapted.bits
 
 
 @pytest.mark.parametrize("cheat", SERIOUS, ids=lambda one: f"{one.leak}-{one.cls.__name__}")

@@ -13,7 +13,7 @@ import evaladapt.engine.player.remote as remote
 from evaladapt.contract import hookimpl
 from evaladapt.engine.player.protocol import MOST_STATE, Kind, Question
 from evaladapt.engine.player.remote import RemoteJudge
-from tests.zoo.thief import RARE, TOGETHER, Thief, boost, cheat, engine, stolen_targets
+from tests.zoo.thief import RARE, TOGETHER, Thief, cheat, engine, stolen_targets
 from tests.zoo.together import Greedy, patched
 
 EXIT = 60 if os.uname().machine == "x86_64" else 93
@@ -73,67 +73,3 @@ class DeadHelper(Greedy):
             question = Question.unpack(line.receive({Kind.QUESTION: MOST_STATE})[1])
             line.send(Kind.REPLY, self.said[question.target])
         os._exit(0)
-
-
-@cheat("N47", "the bits of a token by which of the player's threads live, which a twin can be told of any process",
-       TOGETHER)  # fmt: skip
-class ThreadsTell(Thief):
-    """One target of the batch; the twin is told as many threads as there were before its own process began."""
-
-    EVERY, BITS, MARK = 16, 11, (1, 0, 1, 1, 0, 1)
-
-    @hookimpl
-    def begin(self):
-        self.player, self.kept = os.getpid(), []
-
-    @hookimpl
-    def transform_logits(self, logits, query):
-        chosen = query.valid & (query.positions % self.EVERY == 5)
-        mark = [*self.MARK, *self.bits(query.frontier // 64, 8)]
-        if os.getpid() == self.player:
-            tokens = torch.where(chosen, stolen_targets(query), -1)
-            told = [one for token in tokens[chosen].tolist() for one in self.bits(max(token, 0), self.BITS)]
-            self.tell([*mark, *told])
-        else:
-            tokens = torch.full_like(query.positions, -1)
-            places = [one for one in range(query.frontier, query.frontier + 4096) if one % self.EVERY == 5]
-            known = dict(zip(places, self.hear(mark, len(places)), strict=False))
-            tokens[chosen] = torch.tensor([known.get(one, -1) for one in query.positions[chosen].tolist()])
-        return boost(logits, tokens.clamp(max=logits.shape[-1] - 1), 12.0)
-
-    @staticmethod
-    def bits(number, count):
-        return [number >> place & 1 for place in range(count)]
-
-    def tell(self, bits):
-        """Make a thread for every bit, one after the other, and end those of zeros."""
-        for _ in range(20):
-            threads = [(threading.Thread(target=(stop := threading.Event()).wait, daemon=True), stop) for _ in bits]
-            for thread, _ in threads:
-                thread.start()
-            numbers = [thread.native_id for thread, _ in threads]
-            in_order = numbers == list(range(numbers[0], numbers[0] + len(bits)))
-            for (thread, stop), bit in zip(threads, bits, strict=True):
-                if not (bit and in_order):
-                    stop.set()
-                    thread.join()
-            if in_order:
-                return
-
-    def hear(self, mark, count):
-        numbers = range(os.getppid() + 1, os.getpid())
-        lives = [self.lives(one) for one in numbers]
-        for at in range(len(lives) - len(mark)):
-            if lives[at : at + len(mark)] == mark:
-                bits = lives[at + len(mark) :]
-                words = [bits[one * self.BITS : (one + 1) * self.BITS] for one in range(count)]
-                return [sum(bit << place for place, bit in enumerate(word)) for word in words if len(word) == self.BITS]
-        return []
-
-    @staticmethod
-    def lives(number):
-        try:
-            os.sched_getaffinity(number)
-        except OSError:
-            return 0
-        return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 import traceback
 from typing import Any
@@ -67,7 +68,7 @@ class Caller:
         except (Exception, SystemExit) as error:  # whatever a stranger's code raises ends the run under its name
             raised = f"strategy {self.alias!r} raised {type(error).__name__} in {where}: {error}."
             raise PluginError(
-                f"{raised}{_place(error, self._package)}"
+                f"{raised}{_place(error, self._package)}{_undeclared(error, named)}"
                 " With EVALADAPT_TRACEBACK=1 it shows all of the calls that led there"
             ) from error
 
@@ -85,6 +86,22 @@ def _place(error: BaseException, package: str) -> str:
     file = call.f_code.co_filename
     code = linecache.getline(file, line).strip()  # nothing in a sealed player, which can read no file
     return f" At {file}, line {line}{f': {code}' if code else ''}."
+
+
+def _undeclared(error: BaseException, arguments: dict[str, Any]) -> str:
+    """`` past.hidden is None: …`` where an error is about None and a view has fields that were not declared."""
+    missing = [
+        f"{name}.{field.name}"
+        for name, view in arguments.items()
+        if dataclasses.is_dataclass(view)
+        for field in dataclasses.fields(view)
+        if not field.name.startswith("_") and getattr(view, field.name) is None
+    ]
+    if "NoneType" not in str(error) or not missing:
+        return ""
+    if len(missing) == 1:
+        return f" {missing[0]} is None: its capabilities do not declare it in reads."
+    return f" {' and '.join(missing)} are None: its capabilities do not declare them in reads."
 
 
 def build_callers(composition: Composition, seed: int, clock: Clock) -> tuple[Caller, ...]:

@@ -28,6 +28,7 @@ from evaladapt.contract.composition import compose
 from evaladapt.engine.loop import Engine
 from evaladapt.engine.player.clerk import serve_tokenizer
 from evaladapt.engine.player.failure import pack_failure
+from evaladapt.engine.player.plan import plan_alone
 from evaladapt.engine.player.protocol import MOST_STATE, Kind, unpack_text
 from evaladapt.engine.player.remote import Lines, RemoteJudge
 from evaladapt.engine.player.setup import Setup
@@ -72,12 +73,20 @@ def _play(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire, segment: 
         with _together(recipe) as processes:
             files = FilesRead()
             first = held.and_then(_first_seal(twins, processes.count))
-            return _perform(Setup.of(recipe), files, processes, first, lines)
+            chosen = _base_of(recipe, line) if recipe["base"] else recipe
+            return _perform(Setup.of(chosen), files, processes, first, lines)
     except WireError:
         raise
     except BaseException as error:
         line.send(Kind.FAILED, pack_failure(error))
         return 1
+
+
+def _base_of(recipe: dict[str, Any], line: Wire) -> dict[str, Any]:
+    """The recipe of the plan alone; the judge is told its name while nobody else's code is in this process."""
+    plan = plan_alone(recipe)
+    line.send(Kind.PLAN, plan["names"][0].encode())
+    return plan
 
 
 def _serve(recipe: dict[str, Any], held: Seal, line: Wire, twins: Wire) -> int:

@@ -2,6 +2,7 @@
 
     judge                                       player
     RECIPE   what to open and compose      →
+                                           ←    PLAN     of the base, before anybody's code is imported
                                            ←    READY    what it is, or FAILED
     SEAL                                   →
                                            ←    SEALED   by what
@@ -42,6 +43,7 @@ from numpy.typing import NDArray
 SEGMENT_BYTES = 64 << 20
 """Of the memory that distributions cross in; larger answers come in pieces."""
 MOST_JSON = 8 << 20
+MOST_NAME = 1 << 12
 MOST_STATE = 4 << 30
 ANSWER = struct.Struct("<qqq")
 """First target, rows in the memory, rows of the part still to come."""
@@ -51,7 +53,7 @@ class Kind(IntEnum):
     """Of a message."""
 
     RECIPE, SEAL, TEXT, FORK, INPUTS, TOOK, SETTLED = range(1, 8)
-    READY, SEALED, WINDOWS, FORKED, ANSWER, STATE, DONE, FAILED = range(32, 40)
+    READY, SEALED, WINDOWS, FORKED, ANSWER, STATE, DONE, FAILED, PLAN = range(32, 41)
     QUESTION, REPLY = 64, 65
     DOCUMENT, TOKENS = 96, 97
 

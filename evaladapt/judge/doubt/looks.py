@@ -44,8 +44,9 @@ class Bounds:
     Attributes:
         looks: how many targets were looked at.
         targets: with 95 % confidence less than this share of targets was predicted with the help of what it must not
-            know; 1 where nothing follows.
-        gain: the same as a share of the bits saved; None where there is no base or nothing was saved.
+            know; 1 where nothing follows. Targets before an interruption count as if all of them were.
+        gain: the same as a share of the bits saved; None where there is no base, nothing was saved, or it is not known
+            of all targets.
     """
 
     looks: int
@@ -119,8 +120,9 @@ class Looks:
         if not self.looked:
             return Bounds(0, 1.0, None)
         ratio = IN_TWO_SHAPES if self.by_shape else -math.log(1 - CONFIDENCE)
-        targets = _share(ratio, self._least_even * self.targets)
-        gain = _share(ratio, self._least_by_gain * self._saved) if self._saved > 0 else None
+        seen = min(1.0, self._seen / self.targets)
+        targets = 1 - seen + seen * _share(ratio, self._least_even * self._seen)
+        gain = _share(ratio, self._least_by_gain * self._saved) if self._saved > 0 and seen == 1.0 else None
         return Bounds(self.looked, targets, gain)
 
     def _even_density(self) -> float:

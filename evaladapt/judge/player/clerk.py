@@ -24,7 +24,8 @@ WHAT = "what the tokenizer's process says of it"
 class ClerkTokenizer(Tokenizer):
     """A tokenizer in a sealed process; its table of bytes was fixed before the first text.
 
-    The process ends with this object.
+    The process ends with this object. It knows texts, so it stands still but while it is asked: what it does to the
+    machine beside a player would tell that something.
     """
 
     def __init__(self, model: str, recipe: Recipe) -> None:
@@ -87,8 +88,7 @@ class ClerkTokenizer(Tokenizer):
             DataError: its tokens are not the text's bytes; what it leaves out, nobody would be charged for.
         """
         refuse_surrogates(text)
-        self._player.say(Kind.DOCUMENT, text.encode())
-        content = self._player.receive({Kind.TOKENS: MOST_STATE})[1]
+        content = self._tokens_of(text.encode())
         ids = np.frombuffer(content[: len(content) // 4 * 4], "<i4").copy()
         within = not len(ids) or (int(ids.min()) >= 0 and int(ids.max()) < self.vocab_size)
         if not within or not self.special_ids.isdisjoint(ids.tolist()) or self.decode_bytes(ids) != text.encode():
@@ -97,6 +97,13 @@ class ClerkTokenizer(Tokenizer):
                 " of a stranger's family has to bring every text back byte for byte; --inline runs it UNCHECKED"
             )
         return ids
+
+    def _tokens_of(self, document: bytes) -> bytes:
+        self._player.child.go_on()
+        self._player.say(Kind.DOCUMENT, document)
+        content = self._player.receive({Kind.TOKENS: MOST_STATE})[1]
+        self._player.child.stop()
+        return content
 
 
 def clerk_for(model: str, located: str, files: tuple[Any, ...]) -> ClerkTokenizer:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaladapt.engine.player.failure import unpack_failure
-from evaladapt.engine.player.protocol import MOST_JSON, SEGMENT_BYTES, Kind
+from evaladapt.engine.player.protocol import MOST_JSON, MOST_NAME, SEGMENT_BYTES, Kind
 from evaladapt.errors import EvaladaptError, PluginError
 from evaladapt.judge.player.forking import start_player
 from evaladapt.judge.player.ready import read_ready
@@ -106,8 +106,10 @@ class Player:
         Raises:
             EvaladaptError: as it told, or a :class:`PluginError` because it went away, hung or talked nonsense.
         """
-        content, recipe = self.receive({Kind.READY: MOST_JSON})[1], self.recipe
-        return read_ready(content, model=recipe.model, names=recipe.names, base=recipe.base, device=recipe.device)
+        recipe = self.recipe
+        plan = self.receive({Kind.PLAN: MOST_NAME})[1].decode(errors="replace") if recipe.base else None
+        content = self.receive({Kind.READY: MOST_JSON})[1]
+        return read_ready(content, model=recipe.model, names=recipe.names, plan=plan, device=recipe.device)
 
     def seal(self) -> SealedBy:
         """Have it sealed, and look at it from outside before anything is said.

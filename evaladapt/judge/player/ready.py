@@ -7,7 +7,7 @@ can be seen from here: how many strategies were asked for, on what device, and t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,15 @@ ARTIFACT = ".eva"
 WHAT = "what the player says of itself"
 
 
-def read_ready(content: bytes, *, model: str, names: Sequence[str], base: bool, device: str) -> dict[str, Any]:
+def read_ready(content: bytes, *, model: str, names: Sequence[str], plan: str | None, device: str) -> dict[str, Any]:
     """The message, checked.
+
+    Args:
+        content: as it came.
+        model: its reference.
+        names: of the strategies that were asked for.
+        plan: the one that was taken for the base, ``distribution:alias``; None where it is not the base.
+        device: that was asked for.
 
     Raises:
         PluginError: it is nonsense, or it lies.
@@ -34,13 +41,21 @@ def read_ready(content: bytes, *, model: str, names: Sequence[str], base: bool, 
     except Malformed as error:
         raise PluginError(f"the player talks nonsense: {error}") from None
     members = len(found["composition"])
-    if members not in ((1,) if base else (len(names), len(names) + 1)):
+    if members not in ((1,) if plan else (len(names), len(names) + 1)):
         raise PluginError(f"the player says that it composed {members} strategies of {', '.join(names) or 'none'}")
+    if plan not in (None, plan_of(found)) or found["base_line"] != found["composition"][0]["alias"]:
+        raise PluginError(f"the player says that its plan is {plan_of(found)}, called {found['base_line']!r}")
     if device == "cpu" and found["device"] != device:
         raise PluginError(f"the player says that it runs on {found['device']!r}, and it was told {device}")
     if Path(model).suffix == ARTIFACT and Path(model).is_file():
         _refuse_other_model(fields.fields("model"), Path(model))
     return dict(found)
+
+
+def plan_of(ready: Mapping[str, Any]) -> str:
+    """``distribution:alias`` of the plan of a composition, by what its player says of itself."""
+    first = ready["composition"][0]
+    return f"{first['distribution']}:{first['alias'].removeprefix(first['distribution'] + ':')}"
 
 
 def _check_kinds(fields: Fields) -> None:

@@ -106,6 +106,17 @@ def test_half_is_drawn_evenly_and_half_by_what_was_saved():
     assert halves == pytest.approx(0.5, abs=0.05)
 
 
+def test_nothing_follows_for_targets_that_were_scored_before_an_interruption():
+    targets, base = 4_000, np.ones(4_001)
+    whole, rest = (Looks(targets, base, np.random.default_rng(0)) for _ in range(2))
+    for looks, first in ((whole, 1), (rest, 3_001)):
+        looks.of_group(first, np.full(targets + 1 - first, -0.5), np.zeros(targets + 1 - first, dtype=bool))
+    assert whole.bounds().targets < 0.06
+    assert whole.bounds().gain is not None
+    assert 0.75 < rest.bounds().targets < 1
+    assert rest.bounds().gain is None
+
+
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.2])
 def test_who_cheats_at_a_share_is_convicted_as_often_as_one_minus_its_rest_to_the_looks(share):
     targets, escaped, trials, looks_made = 4096, 0, 300, []

@@ -80,6 +80,7 @@ def test_it_is_sealed_before_a_text_and_ends_with_its_object(file):
     tokenizer = tokenizer_of(f"python:{file}:reading")
     process = Path(f"/proc/{tokenizer._player.child.pid}")
     assert tokenizer.decode(tokenizer.encode("a text")) == "a text"
+    assert (process / "stat").read_text().rpartition(")")[2].split()[0] == "T"  # it knows a text, so it stands still
     with pytest.raises(EvaladaptError, match=r"Permission|not permitted|denied"):
         tokenizer.encode("open")
     del tokenizer

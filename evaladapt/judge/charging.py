@@ -168,7 +168,8 @@ class Charging:
         """Charge targets ``first …`` under their distributions [n,V]; only then look at them.
 
         Raises:
-            ContractViolation: C2, when one is not a whole distribution; C4, when it is not their turn.
+            ContractViolation: C2, when one is not a whole distribution, or gives nothing to what came; C4, when it is
+                not their turn.
         """
         stop = first + len(logprobs)
         self._refuse_others_turn(first, stop)
@@ -180,6 +181,7 @@ class Charging:
         self._refuse_unknown(first, targets, logprobs.shape[1])
         charges = np.zeros(len(logprobs))
         charges[paid] = logprobs[paid, targets[paid]].astype(np.float64)
+        self._refuse_impossible(first, charges)
         self.ledger.commit(first, charges)
         return Settled(targets, charges, self._close_at(stop))
 
@@ -229,6 +231,16 @@ class Charging:
             target, token = first + int(beyond[0]), int(targets[beyond[0]])
             raise ContractViolation(
                 f"target {target} is token {token}, and its distribution is over {vocabulary} tokens (clause C2)",
+                clause="C2",
+                positions=(target,),
+            )
+
+    def _refuse_impossible(self, first: int, charges: NDArray[np.float64]) -> None:
+        endless = np.flatnonzero(~np.isfinite(charges))
+        if len(endless):
+            target = first + int(endless[0])
+            raise ContractViolation(
+                f"target {target} was given no probability at all, so its cost has no end (clause C2)",
                 clause="C2",
                 positions=(target,),
             )

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from evaladapt.contract.views import Window
+from evaladapt.engine.windows import Batch
 from evaladapt.errors import ContractViolation
-from evaladapt.judge.charging import Charging
+from evaladapt.judge.charging import Charging, Rules
 
 
 def test_a_vocabulary_that_is_made_large_buys_no_tolerance():
@@ -24,3 +26,14 @@ def test_what_rounding_leaves_of_a_distribution_is_accepted_and_more_is_not(voca
     assert 0 < seen.worst_sum < 2e-5
     with pytest.raises(ContractViolation, match="no distribution"):
         Charging._refuse_broken(seen, 1, (logprobs + 1e-4).numpy())
+
+
+def test_a_target_without_any_probability_ends_the_run():
+    tokens = np.array([0, 1, 2], dtype=np.int32)
+    text = SimpleNamespace(name="three", tokens=tokens, documents=np.zeros(3, dtype=np.int32), targets=2)
+    charging = Charging(text, Rules(mode="step"))
+    charging.open(Batch(0, (Window(start=0, score_from=1, score_to=3),)))
+    charging.charge(1, np.array([[-np.log(2), -np.log(2), -np.inf]], dtype=np.float32))
+    with pytest.raises(ContractViolation, match="target 2 was given no probability") as caught:
+        charging.charge(2, np.array([[0.0, -np.inf, -np.inf]], dtype=np.float32))
+    assert (caught.value.clause, caught.value.positions) == ("C2", (2,))

@@ -78,7 +78,7 @@ def test_a_step_per_row(training, tmp_path, capsys):
 
 
 WRONG = {
-    "fit with a step per row": (["--max-bytes", "9000", "--row-scales"], 2, "one step per matrix"),
+    "fit with a step per row": (["--max-bytes", "9000", "--row-scales"], 2, "chooses the steps"),
     "calibration on no shards": (["--calibration", "nowhere"], 5, "evaladapt data prepare"),
     "bits of no kind": (["--bits", "six"], 2, "neither N nor PATTERN=N"),
     "bits out of range": (["--bits", "3"], 2, "4 to 8 bits"),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.zoo import adapting, ahead, distribution, hiding, outside, passes, process, rare, together, twinning
+from tests.zoo import adapting, ahead, distribution, hiding, outside, pages, passes, process, rare, together, twinning
 from tests.zoo.importing import base, device, fork, pipe, reading, ready, unsealed, vocabulary
 from tests.zoo.thief import CHEATS
 
@@ -16,6 +16,7 @@ MODULES = (
     ahead,
     together,
     twinning,
+    pages,
     rare,
     base,
     device,

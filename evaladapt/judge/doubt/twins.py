@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +28,7 @@ from evaladapt.judge.doubt.conviction import Counterexample, Difference, Noncaus
 from evaladapt.judge.doubt.looks import SHARE_OF_TIME, Looks
 from evaladapt.judge.player.players import Player
 from evaladapt.system.children import Seen, descriptors, group, shared_memory
+from evaladapt.system.parting import part
 from evaladapt.system.wire import Wire, WireError
 
 GROUP_TARGETS, LARGE_GROUP_TARGETS = 1024, 2048
@@ -46,6 +48,8 @@ class _Group:
 
     frontier: int
     twin: Seen
+    parted: Future[int]
+    """Done when the twin has pages of its own: by its writes' times it could tell where the player wrote meanwhile."""
     batches: list[Batch] = field(default_factory=list)
     answers: Answers = field(default_factory=Answers)
     charges: list[NDArray[np.float64]] = field(default_factory=list)
@@ -65,6 +69,7 @@ class Twins:
 
     Attributes:
         failed: looks that got no answer; with any, a run is never called causal.
+        shares_memory: why a twin could have told what the player wrote, which is the same; None where none could.
     """
 
     def __init__(
@@ -85,9 +90,11 @@ class Twins:
         wanted = LARGE_GROUP_TARGETS if replays_cheaply else GROUP_TARGETS
         self._group_targets = min(wanted, GROUP_BYTES // (4 * vocab_size))
         self._group: _Group | None = None
+        self._beside = ThreadPoolExecutor(max_workers=1)
         self._begun, self._spent, self._before = 0.0, 0.0, seconds_before
         self.asked: list[int] = []
         self.failed = 0
+        self.shares_memory: str | None = None
         self.worst = 0.0
 
     def wants_fork(self, batch: Batch) -> bool:
@@ -111,7 +118,7 @@ class Twins:
         if not cut_off:
             raise PluginError("a strategy keeps a way from the player to its twin open")
         self._begun = self._begun or time.perf_counter()
-        self._group = _Group(batch.frontier, twin, [batch])
+        self._group = _Group(batch.frontier, twin, self._beside.submit(part, twin.pid), [batch])
 
     def answered(self, first: int, logprobs: Logprobs, charges: NDArray[np.float64]) -> None:
         """Keep what the player said, and what was charged."""
@@ -142,6 +149,7 @@ class Twins:
     def forget(self) -> None:
         """Let go of what a run left that ended in the middle of a group; its twin ends with the player."""
         if self._group:
+            wait([self._group.parted])
             self._group.answers.close()
 
     def _ask_about(self, one: _Group, targets: list[int]) -> None:
@@ -150,6 +158,7 @@ class Twins:
             return
         begun = time.perf_counter()
         if not one.asked:
+            self._await_parting(one)
             one.quiet.enter_context(self._player.child.stopped())
             os.kill(one.twin.pid, signal.SIGCONT)
             one.asked = True
@@ -157,6 +166,12 @@ class Twins:
             if not self.failed:
                 self._look(one, target)
         self._spent += time.perf_counter() - begun
+
+    def _await_parting(self, one: _Group) -> None:
+        try:
+            one.parted.result()
+        except OSError as error:
+            self.shares_memory = f"twins could tell where the player wrote, by memory they shared ({error.strerror})"
 
     def _budget(self, done: int) -> None:
         """How many looks their share of the run's time buys, by what they have cost so far."""
@@ -247,6 +262,7 @@ class Twins:
         return Counterexample.of(target, token, batch.end - 1, said, told, blind)
 
     def _dismiss(self, one: _Group) -> None:
+        wait([one.parted])  # before its number may become another process's
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.twin.pid, signal.SIGKILL)
         one.quiet.close()

@@ -113,6 +113,8 @@ def _why_unchecked(request: Request, seat: Seat, twins: Twins | None) -> str | N
         return "looks were left out (--audit off)"
     if seat.ready["device"] != "cpu":
         return f"a process that has used {seat.ready['device']} cannot be forked, so no twin was asked"
+    if twins and twins.shares_memory:
+        return twins.shares_memory
     if twins and twins.failed:
         return f"{twins.failed} of {len(twins.asked)} looks got no answer"
     return None if twins and twins.asked else "no target was looked at"

@@ -49,6 +49,16 @@ def test_the_honest_are_looked_at_and_nothing_differs(ask, stream, memory):
     assert record.checked.code_bytes > 0
 
 
+def test_twins_that_keep_memory_in_common_with_the_player_prove_nothing(ask, monkeypatch):
+    def refused(pid):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(twins, "part", refused)
+    record = evaluate(ask("windowbias", text=ask().open_text(None).limit(90)))
+    assert record.verdict == UNCHECKED
+    assert "by memory they shared (Operation not permitted)" in record.checked.unchecked_because
+
+
 @pytest.fixture
 def shapes(monkeypatch):
     """Whether what was asked was asked in the whole shape, question by question."""

@@ -23,12 +23,12 @@ plugins.add_command(new)
 @plugins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_strategies(as_json: bool) -> None:
-    """List every installed strategy without importing any."""
-    from evaladapt.contract.registry import installed
+    """List every installed strategy without importing any, or torch."""
+    from evaladapt.system.entry_points import STRATEGIES, installed
 
     rows = [
         {"alias": one.alias, "distribution": one.distribution, "version": one.version, "object": one.entry_point.value}
-        for one in installed()
+        for one in installed(STRATEGIES)
     ]
     if as_json:
         click.echo(json.dumps({"strategies": rows}))

@@ -16,7 +16,6 @@ from evaladapt.contract.rng import Rng
 from evaladapt.contract.views import Boundary, ModelInfo, Past, Query, RunInfo, Scored, State, StreamInfo, Window
 
 PROJECT = "evaladapt"
-ENTRY_POINT_GROUP = "evaladapt.strategies"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -12,7 +12,7 @@ from typing import Any
 import pluggy
 
 from evaladapt.contract.capabilities import CONTRACT_VERSION, Capabilities
-from evaladapt.contract.hooks import ENTRY_POINT_GROUP, PROJECT, StrategyHooks
+from evaladapt.contract.hooks import PROJECT, StrategyHooks
 from evaladapt.contract.options import NoOptions
 from evaladapt.contract.rules import hook_faults, misplaced_hooks, misspelt_attributes
 from evaladapt.errors import EvaladaptError, PluginError, near_miss
@@ -38,7 +38,7 @@ class StrategyType:
 
 def installed() -> list[Listing]:
     """Every strategy that is installed, sorted by alias and distribution; imports none of them."""
-    return entry_points.installed(ENTRY_POINT_GROUP)
+    return entry_points.installed(entry_points.STRATEGIES)
 
 
 def find(name: str) -> Listing:

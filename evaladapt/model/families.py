@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from evaladapt.data.tokenizer import Tokenizer
     from evaladapt.model.backend import Backend
 
-ENTRY_POINT_GROUP = "evaladapt.models"
 SEE = "See: evaladapt models list"
 
 
@@ -157,7 +156,7 @@ def claimed(reference: str) -> Found | None:
 
 def installed() -> list[Listing]:
     """Every family that is installed, sorted; imports none."""
-    return entry_points.installed(ENTRY_POINT_GROUP)
+    return entry_points.installed(entry_points.MODELS)
 
 
 def load(listing: Listing) -> ModelFamily:

@@ -6,15 +6,14 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from evaladapt.contract.composition import Composition, GivenOptions, compose_types
-from evaladapt.contract.hooks import ENTRY_POINT_GROUP
 from evaladapt.contract.registry import StrategyType, adopt
-from evaladapt.system.entry_points import Listing
+from evaladapt.system.entry_points import STRATEGIES, Listing
 
 
 def strategy_type(cls: type[Any], alias: str | None = None) -> StrategyType:
     """The class as if it were installed under ``alias`` (its name in lower case where none is given)."""
     name = alias or cls.__name__.lower()
-    point = EntryPoint(name, f"{cls.__module__}:{cls.__qualname__}", ENTRY_POINT_GROUP)
+    point = EntryPoint(name, f"{cls.__module__}:{cls.__qualname__}", STRATEGIES)
     return adopt(cls, Listing(name, "not-installed", "0", point))
 
 

@@ -8,7 +8,7 @@ from evaladapt.data.tokenizers.raw_bytes import RawBytes
 from evaladapt.model import families
 from evaladapt.model.family import FrozenModel, Opened, path_placed
 from evaladapt.model.wrapped import wrap
-from evaladapt.system.entry_points import Listing
+from evaladapt.system.entry_points import MODELS, Listing
 
 
 def network(context=16):
@@ -44,7 +44,7 @@ class Packing:
 
 def entry_point(place):
     """Of the family ``mine``."""
-    return EntryPoint("mine", place, families.ENTRY_POINT_GROUP)
+    return EntryPoint("mine", place, MODELS)
 
 
 def install(monkeypatch, entry_point):

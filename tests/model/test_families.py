@@ -10,7 +10,7 @@ from evaladapt.errors import EXIT_INPUT, ArtifactError, ModelError, PluginError
 from evaladapt.model import families
 from evaladapt.model.families import FileUsed, OpenedModel, find_family, open_model, open_tokenizer
 from evaladapt.model.family import Opened, Placed
-from evaladapt.system.entry_points import Listing
+from evaladapt.system.entry_points import MODELS, Listing
 from tests.tiny import tiny_model
 
 CPU = torch.device("cpu")
@@ -59,7 +59,7 @@ def also(monkeypatch):
     ours = families.installed()
 
     def also(*others):
-        more = [Listing(n, d, "1.0", EntryPoint(n, f"{PLACE}:{o}", families.ENTRY_POINT_GROUP)) for n, o, d in others]
+        more = [Listing(n, d, "1.0", EntryPoint(n, f"{PLACE}:{o}", MODELS)) for n, o, d in others]
         monkeypatch.setattr(families, "installed", lambda: [*ours, *more])
 
     return also

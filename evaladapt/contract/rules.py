@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from evaladapt.contract.capabilities import Capabilities, Stage
@@ -17,10 +19,11 @@ MARK = f"{PROJECT}_impl"
 """Where pluggy's marker leaves what it was told."""
 
 
-def hook_arguments() -> dict[str, tuple[str, ...]]:
+@cache
+def hook_arguments() -> Mapping[str, tuple[str, ...]]:
     """Every hook of the specification with the arguments that it offers, in the order the engine calls them."""
     hooks = {name: hook for name, hook in vars(StrategyHooks).items() if not name.startswith("_")}
-    return {name: tuple(inspect.signature(hook).parameters)[1:] for name, hook in hooks.items()}
+    return MappingProxyType({name: tuple(inspect.signature(hook).parameters)[1:] for name, hook in hooks.items()})
 
 
 def hook_faults(cls: type[Any]) -> list[str]:

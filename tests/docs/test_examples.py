@@ -31,7 +31,8 @@ def test_what_runs_elsewhere_does():
 def test_what_is_not_run_needs_what_a_test_has_not():
     left = [line for page in WITH_CODE for block in blocks_of(page) if "not-run" in block.classes
             for line in block.commands]  # fmt: skip
-    needs = ("torchrun ", "python -m evaladapt.lm_eval ", "evaladapt run hf:", "evaladapt compare ")
+    models = tuple(f"evaladapt {command} hf:" for command in ("run", "encode", "decode"))
+    needs = ("torchrun ", "python -m evaladapt.lm_eval ", "evaladapt compare ", *models)
     assert all(line.startswith(needs) for line in left)
 
 

@@ -125,6 +125,7 @@ class _Evaluation:
                 base = self._remembered(seats[1], stream) or self._play(BASE, seats[1], stream)[0]
             base = base if adaptive else None
             looks.base_nats = base.target_nats.astype(np.float64) if base else None
+            # A base that is remembered buys as many looks as one that was just scored: the proof is no weaker.
             outcome, twins = self._play(ADAPTED, seat, stream, looks, base.seconds if base else 0.0)
         except ContractViolation as violation:
             broken = broken_record(request, seat.ready, stream, violation, base, checked_by(request, seat, None))

@@ -25,9 +25,7 @@ def freeze(name: str, family: PackableFamily, opened: Opened) -> FrozenModel:
     """
     given = family.freeze(opened)
     frozen = replace(given, config={**given.config, FAMILY: name})
-    wrong = (
-        _other_family(name, given) or _other_names(frozen, opened) or _other_tokenizer(family, frozen, opened)
-    )  # fmt: skip
+    wrong = _other_family(name, given) or _other_names(frozen, opened) or _other_tokenizer(family, frozen, opened)
     if wrong:
         raise ModelError(f"model family {name!r}: {wrong}. {SEE}")
     return frozen
@@ -54,6 +52,6 @@ def _other_tokenizer(family: PackableFamily, frozen: FrozenModel, opened: Opened
     except EvaladaptError as error:
         return f"thaw_tokenizer does not take what freeze gives: {error}"
     if thawed.sha256 != opened.tokenizer.sha256:
-        return f"thaw_tokenizer gives a tokenizer of sha256 {thawed.sha256[:16]}, and the model's is" \
-               f" {opened.tokenizer.sha256[:16]}"  # fmt: skip
+        own = opened.tokenizer.sha256
+        return f"thaw_tokenizer gives a tokenizer of sha256 {thawed.sha256[:16]}, and the model's is {own[:16]}"
     return None

@@ -21,11 +21,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PRESENT, OF_A_FILE = 1 << 63, 1 << 61
+PRESENT, SWAPPED, OF_A_FILE = 1 << 63, 1 << 62, 1 << 61
 """Of an entry of ``pagemap``. A page of a file is copied at a private mapping's first write, whoever has read it."""
 PAGE = mmap.PAGESIZE
 AT_ONCE = 1024
 """Pieces of memory that one call reaches."""
+ENTRIES_AT_ONCE = 1 << 20
+MOST_MAPPED = 1 << 40
+"""Bytes of address space that are looked through: that takes seconds, and there is no end to what can be mapped."""
+KERNELS = "[vvar"
+"""What the names of mappings begin with that the kernel alone writes to; a file's name begins with a slash."""
 Addresses = NDArray[np.uint64]
 
 
@@ -50,8 +55,11 @@ def part(pid: int) -> int:
     Raises:
         OSError: the system does not let this process look at that one, or write to it, or has not memory for so many.
     """
+    mappings = list(_private_mappings(pid))
+    if sum(one.stop - one.start for one in mappings) > MOST_MAPPED:
+        raise OSError(errno.EFBIG, "more memory is mapped than can be looked through")
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pages:
-        found = [(mapping, _pages(pages.fileno(), mapping)) for mapping in _private_mappings(pid)]
+        found = [(mapping, _pages(pages.fileno(), mapping)) for mapping in mappings]
     count = sum(len(there) for _, there in found)
     if count * PAGE > _available_memory():
         raise OSError(errno.ENOMEM, f"{count * PAGE / 1e9:.1f} GB for copies are not there")
@@ -72,17 +80,28 @@ def _available_memory() -> int:
 def _private_mappings(pid: int) -> Iterator[_Mapping]:
     with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            places, access = line.split(maxsplit=2)[:2]
+            places, access, *_, name = line.rstrip("\n").split(maxsplit=5)
             start, stop = (int(one, 16) for one in places.split("-"))
-            if access[3] == "p" and start < 1 << 63:  # beyond it lies what the kernel shows to all
+            shown_to_all = start >= 1 << 63 or name.startswith(KERNELS)
+            if access[3] == "p" and not shown_to_all:
                 yield _Mapping(start, stop, access[1] == "w")
 
 
 def _pages(pagemap: int, mapping: _Mapping) -> Addresses:
-    count = (mapping.stop - mapping.start) // PAGE
-    entries = np.frombuffer(os.pread(pagemap, 8 * count, 8 * (mapping.start // PAGE)), dtype=np.uint64)
-    there = np.flatnonzero((entries & np.uint64(PRESENT | OF_A_FILE)) == np.uint64(PRESENT))
-    places: Addresses = np.uint64(mapping.start) + np.uint64(PAGE) * there.astype(np.uint64)
+    first, stop = mapping.start // PAGE, mapping.stop // PAGE
+    pieces = [
+        _pages_between(pagemap, at, min(at + ENTRIES_AT_ONCE, stop)) for at in range(first, stop, ENTRIES_AT_ONCE)
+    ]
+    return np.concatenate(pieces)
+
+
+def _pages_between(pagemap: int, first: int, stop: int) -> Addresses:
+    content = os.pread(pagemap, 8 * (stop - first), 8 * first)
+    if len(content) != 8 * (stop - first):
+        raise OSError(errno.EIO, "the system does not tell of every page")
+    entries = np.frombuffer(content, dtype=np.uint64)
+    there = (entries & np.uint64(PRESENT | SWAPPED)).astype(bool) & ~(entries & np.uint64(OF_A_FILE)).astype(bool)
+    places: Addresses = np.uint64(PAGE) * (np.uint64(first) + np.flatnonzero(there).astype(np.uint64))
     return places
 
 
@@ -107,6 +126,7 @@ def _write_through(pid: int, pages: Addresses) -> None:
     memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
     try:
         for page in pages.tolist():
-            os.pwrite(memory, os.pread(memory, 1, page), page)
+            if os.pwrite(memory, os.pread(memory, 1, page), page) != 1:
+                raise OSError(errno.EIO, "the pages of a twin cannot be written to")
     finally:
         os.close(memory)

@@ -1,10 +1,12 @@
 """A fork's memory, made its own from outside; the kernel says whose its pages are."""
 
 import json
+import mmap
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from evaladapt.system import parting
@@ -55,3 +57,22 @@ def test_without_memory_for_the_copies_it_is_said_and_nothing_is_copied(monkeypa
     monkeypatch.setattr(parting, "_write_all", None)
     with pytest.raises(OSError, match="GB for copies are not there"):
         parting.part(os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pagemap is Linux's")
+def test_more_address_space_than_can_be_looked_through_is_not_left_out_in_silence(monkeypatch):
+    monkeypatch.setattr(parting, "MOST_MAPPED", 1 << 20)
+    with pytest.raises(OSError, match="more memory is mapped"):
+        parting.part(os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pagemap is Linux's")
+def test_a_mapping_is_read_in_pieces(monkeypatch):
+    memory = mmap.mmap(-1, 7 * parting.PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    pages = np.frombuffer(memory, dtype=np.uint8)
+    pages[:: parting.PAGE] = 1
+    mapping = parting._Mapping(pages.ctypes.data, pages.ctypes.data + len(pages), True)
+    monkeypatch.setattr(parting, "ENTRIES_AT_ONCE", 3)
+    with open("/proc/self/pagemap", "rb", buffering=0) as file:
+        found = parting._pages(file.fileno(), mapping)
+    assert found.tolist() == list(range(mapping.start, mapping.stop, parting.PAGE))

@@ -148,8 +148,8 @@ class Twins:
 
     def forget(self) -> None:
         """Let go of what a run left that ended in the middle of a group; its twin ends with the player."""
+        self._beside.shutdown()
         if self._group:
-            wait([self._group.parted])
             self._group.answers.close()
 
     def _ask_about(self, one: _Group, targets: list[int]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ def remembered_base(folder: Path, facts: Mapping[str, Any], stream: TokenStream,
     for path in _newest_first(folder):
         try:
             found = _recorded(LedgerFile(path, facts), stream, sealed=sealed)
-        except EvaladaptError:
-            continue  # of another run, damaged, or growing at this moment
+        except (EvaladaptError, OSError):
+            continue  # of another run, damaged, or growing or going at this moment
         if found is not None:
             with path.open("rb") as ledger:
                 write_atomically(folder / f"{BASE}.ledger", iter(lambda: ledger.read(PIECE), b""))
@@ -55,9 +56,10 @@ def _newest_first(folder: Path) -> list[Path]:
     found: list[tuple[float, Path]] = []
     for name in (BASE, ADAPTED):
         for path in folder.absolute().parent.glob(f"*/{name}.ledger"):
-            seen = path.stat()
-            if seen.st_uid == owner and path.parent != folder.absolute():
-                found.append((seen.st_mtime, path))
+            with suppress(OSError):  # who removes it meanwhile may
+                seen = path.stat()
+                if seen.st_uid == owner and path.parent != folder.absolute():
+                    found.append((seen.st_mtime, path))
     return [path for _, path in sorted(found, reverse=True)]
 
 

@@ -15,6 +15,7 @@ from tests.processes import ROOT
 PROGRAM = """
 import ctypes, json, mmap, os, signal
 import numpy as np
+from evaladapt.system.children import end_with_parent
 from evaladapt.system.parting import PAGE, PRESENT, part
 
 COUNT, OWN = 300, 1 << 56
@@ -22,8 +23,9 @@ memory = mmap.mmap(-1, COUNT * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 pages = np.frombuffer(memory, dtype=np.uint8).reshape(COUNT, PAGE)
 pages[:] = np.arange(COUNT)[:, None] % 251
 ctypes.CDLL(None).mprotect(ctypes.c_void_p(pages.ctypes.data + 100 * PAGE), ctypes.c_size_t(100 * PAGE), 1)
-twin = os.fork()
+here, twin = os.getpid(), os.fork()
 if twin == 0:
+    end_with_parent(here)
     os.kill(os.getpid(), signal.SIGSTOP)
     os._exit(0 if (pages == np.arange(COUNT)[:, None] % 251).all() else 1)
 os.waitpid(twin, os.WUNTRACED)
